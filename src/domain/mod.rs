@@ -1,1 +1,29 @@
-//! Floor 0: words and decisions.
+//! Floor 0: the words of the trade and the decisions made with them.
+//!
+//! Nothing here reads a clock, a file, a socket or a database, and nothing knows how it is stored or
+//! spelled on a wire. Everything above imports from here; this room imports from nobody.
+
+pub mod amount;
+pub mod discrepancy;
+pub mod names;
+pub mod notice;
+pub mod observation;
+pub mod payment;
+pub mod poll_url;
+pub mod schedule;
+pub mod status;
+pub mod terms;
+
+pub use amount::{Amount, Currency};
+pub use discrepancy::{Class, Finding, Severity};
+pub use names::{GatewayKey, GatewayReference, IntegrationName, Reference, WireStatus};
+pub use notice::{Condition, Notice, NoticeKind};
+pub use observation::{Channel, Evidence, Facts, Observation, Trust};
+pub use payment::{Decision, Known, Outcome, Payment};
+pub use poll_url::{Origin, PollUrl};
+pub use schedule::{Pace, PollPlan, PollSchedule, Step};
+pub use status::{Seen, Status};
+pub use terms::{Announce, Mode, Terms};
+
+/// An instant. Always UTC; civil time appears only where people read it.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,0 +1,76 @@
+//! What does not add up: classed, so that a report can say what it means and what to do.
+
+/// The class of a finding. Codes are stable: scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// An authentic post and the gateway disagree in a base field, or the post breaks the field grammar.
+    ContradictingPost,
+    /// Gateway and ledger disagree in a way the state machine does not simply advance.
+    StatusMismatch,
+    /// Money after cancelled, failed or expired.
+    PaidLate,
+    /// Still unpaid when the poll schedule came to its end: expired unconfirmed, never "failed".
+    StuckPending,
+    /// An authentic post says so, and no poll has agreed.
+    PaidUnconfirmed,
+}
+
+super::observation::codes!(Class {
+    ContradictingPost = "contradicting-post",
+    StatusMismatch = "status-mismatch",
+    PaidLate = "paid-late",
+    StuckPending = "stuck-pending",
+    PaidUnconfirmed = "paid-unconfirmed",
+});
+
+/// How soon a person should look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look today.
+    Warning,
+    /// Money is at stake: look now.
+    Critical,
+}
+
+super::observation::codes!(Severity { Info = "info", Warning = "warning", Critical = "critical" });
+
+impl Class {
+    /// The severity a finding of this class begins with.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::StuckPending => Severity::Info,
+            Self::StatusMismatch | Self::PaidUnconfirmed => Severity::Warning,
+            Self::ContradictingPost | Self::PaidLate => Severity::Critical,
+        }
+    }
+
+    /// What a shop owner does about it.
+    pub const fn next_step(self) -> &'static str {
+        match self {
+            Self::ContradictingPost => {
+                "Do not hand over goods on the strength of the message; look the transaction up in the Paynow dashboard."
+            }
+            Self::StatusMismatch => {
+                "Look the transaction up in the Paynow dashboard and ask Paynow support which state holds."
+            }
+            Self::PaidLate => {
+                "The money arrived after the order was given up: deliver the order or refund the customer."
+            }
+            Self::StuckPending => "Nothing was paid as far as Paynow says; cancel the order or ask the customer.",
+            Self::PaidUnconfirmed => "Look the transaction up in the Paynow dashboard before handing over goods.",
+        }
+    }
+}
+
+/// One thing that does not add up, found while deciding about a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its class.
+    pub class: Class,
+    /// What we held or should have seen.
+    pub expected: String,
+    /// What was there instead.
+    pub found: String,
+}

@@ -1,0 +1,155 @@
+//! Who said what of which payment, when, by which channel, and with which evidence.
+
+use super::{Amount, GatewayKey, GatewayReference, IntegrationName, PollUrl, Reference, Status, Timestamp, WireStatus};
+
+/// How a fact reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// The gateway posted a status update or a notification.
+    Post,
+    /// The gateway posted a custom-button notification, which nobody can be asked about.
+    Button,
+    /// We asked about this payment and the gateway answered.
+    Poll,
+}
+
+/// What proves that the gateway said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A SHA-512 over the values and the integration key.
+    Sha512,
+    /// An HMAC-SHA-256 over the raw body.
+    HmacSha256,
+    /// Only that the server holds the gateway's certificate.
+    Tls,
+}
+
+/// How far a payment's state may be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// An authentic message says so; names and boundaries of its fields are not proven.
+    Reported,
+    /// The gateway, asked by us, agrees on every base field.
+    Confirmed,
+    /// An authentic message says so and the gateway offers no way to ask.
+    Unconfirmable,
+}
+
+/// Stored codes: words, so that a person reading the ledger needs no key.
+macro_rules! codes {
+    ($type:ident { $($variant:ident = $code:literal),+ $(,)? }) => {
+        impl $type {
+            /// The stable code used in the ledger and in `--json`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The value of a stored code.
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+pub(crate) use codes;
+
+codes!(Channel { Post = "post", Button = "button", Poll = "poll" });
+codes!(Evidence { Sha512 = "sha512", HmacSha256 = "hmac-sha256", Tls = "tls" });
+codes!(Trust { Reported = "reported", Confirmed = "confirmed", Unconfirmable = "unconfirmable" });
+
+impl Channel {
+    /// What an observation by this channel is worth.
+    pub const fn trust(self) -> Trust {
+        match self {
+            Self::Post => Trust::Reported,
+            Self::Button => Trust::Unconfirmable,
+            Self::Poll => Trust::Confirmed,
+        }
+    }
+}
+
+/// The base fields of a payment. `None` means "this message does not say".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The merchant's word for the order.
+    pub reference: Option<Reference>,
+    /// The gateway's number for the transaction.
+    pub gateway_reference: Option<GatewayReference>,
+    /// What the order costs.
+    pub amount: Option<Amount>,
+    /// What the customer paid, where it is told apart (custom buttons: fees may be on top).
+    pub amount_paid: Option<Amount>,
+}
+
+/// One base field on which two messages disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The field, by its name in `payments --json`.
+    pub field: &'static str,
+    /// What we held so far.
+    pub known: String,
+    /// What the message says.
+    pub seen: String,
+}
+
+impl Facts {
+    /// The fields that both sides state, differently. Blanks around a reference are no difference: the gateways'
+    /// own implementations trim them or not.
+    pub fn differences(&self, seen: &Self) -> Vec<Difference> {
+        fn differ(field: &'static str, known: Option<String>, seen: Option<String>) -> Option<Difference> {
+            let (known, seen) = (known?, seen?);
+            (known.trim() != seen.trim()).then_some(Difference { field, known, seen })
+        }
+        fn text<T: ToString>(value: Option<&T>) -> Option<String> {
+            value.map(ToString::to_string)
+        }
+        if self == seen {
+            return Vec::new();
+        }
+        [
+            differ("reference", text(self.reference.as_ref()), text(seen.reference.as_ref())),
+            differ("gateway_reference", text(self.gateway_reference.as_ref()), text(seen.gateway_reference.as_ref())),
+            differ("amount", text(self.amount.as_ref()), text(seen.amount.as_ref())),
+            differ("amount_paid", text(self.amount_paid.as_ref()), text(seen.amount_paid.as_ref())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// These facts, with everything `seen` states taken from it.
+    #[must_use]
+    pub fn updated_by(&self, seen: &Self) -> Self {
+        Self {
+            reference: seen.reference.clone().or_else(|| self.reference.clone()),
+            gateway_reference: seen.gateway_reference.clone().or_else(|| self.gateway_reference.clone()),
+            amount: seen.amount.or(self.amount),
+            amount_paid: seen.amount_paid.or(self.amount_paid),
+        }
+    }
+}
+
+/// One authentic statement about one payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The integration whose key proved it.
+    pub integration: IntegrationName,
+    /// Which payment.
+    pub key: GatewayKey,
+    /// When we heard it.
+    pub at: Timestamp,
+    /// How we heard it.
+    pub channel: Channel,
+    /// What proves it.
+    pub evidence: Evidence,
+    /// What was said of its state, in our words.
+    pub status: Status,
+    /// The same in the gateway's word; `None` where the message carries none (a button notification is a payment).
+    pub wire_status: Option<WireStatus>,
+    /// The base fields it states.
+    pub facts: Facts,
+    /// Where the gateway can be asked about it, already pinned to the configured origin.
+    pub poll_url: Option<PollUrl>,
+    /// The message, byte for byte. May hold personal data: for the ledger only.
+    pub body: Vec<u8>,
+}

@@ -1,0 +1,373 @@
+//! One payment, and what an observation makes of it. The decision is a pure function; the ledger calls it inside
+//! the writer's transaction, so that no two facts about a payment can race.
+
+use std::time::Duration;
+
+use super::{
+    Announce, Channel, Class, Condition, Currency, Facts, Finding, GatewayKey, IntegrationName, Mode, Notice,
+    NoticeKind, Observation, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
+};
+
+/// One payment as the ledger knows it: a fold of everything observed about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// The integration it came through.
+    pub integration: IntegrationName,
+    /// Its identity at the gateway.
+    pub key: GatewayKey,
+    /// Its base fields.
+    pub facts: Facts,
+    /// What its amounts are counted in.
+    pub currency: Currency,
+    /// Real money or not.
+    pub mode: Mode,
+    /// Where it stands.
+    pub status: Status,
+    /// The same in the gateway's word, where it sent one.
+    pub wire_status: Option<WireStatus>,
+    /// How far that may be relied on.
+    pub trust: Trust,
+    /// Where the gateway can be asked, as first seen: later messages cannot change it.
+    pub poll_url: Option<PollUrl>,
+    /// When we first heard of it.
+    pub first_seen: Timestamp,
+    /// When its state, trust or base fields last changed.
+    pub last_changed: Timestamp,
+}
+
+/// What a payment and its poll plan were before an observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The payment so far.
+    pub payment: Payment,
+    /// When the gateway is to be asked about it.
+    pub plan: PollPlan,
+}
+
+/// What an observation turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The first word of this payment.
+    Opened,
+    /// A step forward.
+    Moved,
+    /// The gateway agrees with what was reported.
+    Confirmed,
+    /// The gateway disagrees with what was reported; the ledger follows the gateway.
+    Corrected,
+    /// The same again.
+    Repeated,
+    /// A step back: recorded, nothing changed.
+    Regressed,
+    /// A status word nobody documented: recorded, nothing changed.
+    Unrecognised,
+    /// A poll that brought nothing new: no event, only the plan moves on.
+    Agreed,
+    /// An authentic post whose base fields are not the payment's: to the quarantine, nothing changed.
+    Contradicted,
+}
+
+super::observation::codes!(Outcome {
+    Opened = "opened",
+    Moved = "moved",
+    Confirmed = "confirmed",
+    Corrected = "corrected",
+    Repeated = "repeated",
+    Regressed = "regressed",
+    Unrecognised = "unrecognised",
+    Agreed = "agreed",
+    Contradicted = "contradicted",
+});
+
+impl Outcome {
+    /// Whether the observation belongs into the append-only record.
+    pub const fn is_event(self) -> bool {
+        !matches!(self, Self::Agreed | Self::Contradicted)
+    }
+}
+
+/// Everything that follows from one observation, to be stored in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What the observation was.
+    pub outcome: Outcome,
+    /// The payment afterwards.
+    pub payment: Payment,
+    /// When to ask the gateway next.
+    pub plan: PollPlan,
+    /// Letters not yet sent about these claims are void.
+    pub withdrawn: Vec<NoticeKind>,
+    /// What to tell the merchant.
+    pub notices: Vec<Notice>,
+    /// What does not add up.
+    pub findings: Vec<Finding>,
+    /// Findings of these classes about this payment are settled by it.
+    pub settled: &'static [Class],
+}
+
+impl Payment {
+    /// What `seen` makes of a payment: `known` is what we knew of it, `None` if this is its first word.
+    pub fn decide(known: Option<&Known>, seen: &Observation, terms: &Terms) -> Decision {
+        match (known, seen.channel) {
+            (None, _) => open(seen, terms),
+            (Some(known), Channel::Post | Channel::Button) => known.hear_claim(seen, terms),
+            (Some(known), Channel::Poll) => known.hear_answer(seen, terms),
+        }
+    }
+
+    /// A claim that wants the gateway's own word and has not had it.
+    pub fn is_unproven(&self) -> bool {
+        self.trust == Trust::Reported && self.status.wants_confirmation()
+    }
+}
+
+/// The first word of a payment.
+fn open(seen: &Observation, terms: &Terms) -> Decision {
+    let payment = Payment {
+        integration: seen.integration.clone(),
+        key: seen.key.clone(),
+        facts: seen.facts.clone(),
+        currency: terms.currency,
+        mode: terms.mode,
+        status: seen.status,
+        wire_status: seen.wire_status.clone(),
+        trust: seen.channel.trust(),
+        poll_url: seen.poll_url.clone(),
+        first_seen: seen.at,
+        last_changed: seen.at,
+    };
+    let unrecognised = seen.status == Status::Unknown;
+    Decision {
+        outcome: if unrecognised { Outcome::Unrecognised } else { Outcome::Opened },
+        plan: plan_after_claim(&payment, None, unrecognised, terms, seen.at),
+        withdrawn: Vec::new(),
+        notices: notices_of_claim(&payment, terms, seen.at),
+        findings: if unrecognised { vec![unknown_word(seen)] } else { Vec::new() },
+        settled: &[],
+        payment,
+    }
+}
+
+impl Known {
+    /// Somebody posted an authentic message about this payment.
+    fn hear_claim(&self, seen: &Observation, terms: &Terms) -> Decision {
+        let (before, now) = (&self.payment, seen.at);
+        let differences = before.facts.differences(&seen.facts);
+        let unchanged = |outcome, plan| Decision {
+            outcome,
+            payment: before.clone(),
+            plan,
+            withdrawn: Vec::new(),
+            notices: Vec::new(),
+            findings: Vec::new(),
+            settled: &[],
+        };
+        let ask_now = || plan_after_claim(before, Some(&self.plan), true, terms, now);
+        if !differences.is_empty() {
+            let findings = differences.into_iter().map(|it| contradiction(it.field, &it.known, &it.seen)).collect();
+            return Decision { findings, ..unchanged(Outcome::Contradicted, ask_now()) };
+        }
+        match before.status.observe(seen.status) {
+            Seen::Repeat if before.is_unproven() && self.plan.due.is_none() => unchanged(Outcome::Repeated, ask_now()),
+            Seen::Repeat => unchanged(Outcome::Repeated, self.plan),
+            Seen::Regress => unchanged(Outcome::Regressed, ask_now()),
+            Seen::Unknown => {
+                Decision { findings: vec![unknown_word(seen)], ..unchanged(Outcome::Unrecognised, ask_now()) }
+            }
+            Seen::Move => {
+                let payment = before.moved(seen);
+                Decision {
+                    outcome: Outcome::Moved,
+                    plan: plan_after_claim(&payment, Some(&self.plan), false, terms, now),
+                    withdrawn: vec![NoticeKind::Unconfirmed(before.status)],
+                    notices: notices_of_claim(&payment, terms, now),
+                    findings: paid_late(before.status, seen.status),
+                    settled: &[],
+                    payment,
+                }
+            }
+        }
+    }
+
+    /// We asked the gateway about this payment, and this is its answer.
+    fn hear_answer(&self, seen: &Observation, terms: &Terms) -> Decision {
+        let (before, now) = (&self.payment, seen.at);
+        let verdict = before.status.observe(seen.status);
+        let claim_was_unproven = before.trust != Trust::Confirmed;
+        let holds = verdict == Seen::Unknown || (verdict == Seen::Regress && !claim_was_unproven);
+        if holds {
+            let (plan, last) = self.asked_in_vain(terms, now);
+            let finding = if verdict == Seen::Unknown {
+                unknown_word(seen)
+            } else {
+                Finding {
+                    class: Class::StatusMismatch,
+                    expected: before.status.code().into(),
+                    found: seen.status.code().into(),
+                }
+            };
+            return Decision {
+                outcome: if verdict == Seen::Unknown { Outcome::Unrecognised } else { Outcome::Regressed },
+                payment: before.clone(),
+                plan,
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: std::iter::once(finding).chain(last).collect(),
+                settled: &[],
+            };
+        }
+
+        let retracted = verdict == Seen::Regress;
+        let differences = before.facts.differences(&seen.facts);
+        let moved = before.status != seen.status;
+        if !moved && !claim_was_unproven && differences.is_empty() {
+            let (plan, last) = self.asked_in_vain(terms, now);
+            return Decision {
+                outcome: Outcome::Agreed,
+                payment: before.clone(),
+                plan,
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: last.into_iter().collect(),
+                settled: &[],
+            };
+        }
+
+        let payment = before.moved(seen);
+        let outcome = match (retracted || !differences.is_empty(), moved) {
+            (true, _) => Outcome::Corrected,
+            (false, true) => Outcome::Moved,
+            (false, false) => Outcome::Confirmed,
+        };
+        let mut findings: Vec<Finding> =
+            differences.into_iter().map(|it| contradiction(it.field, &it.seen, &it.known)).collect();
+        if retracted {
+            findings.push(contradiction("status", seen.status.code(), before.status.code()));
+        }
+        findings.extend(paid_late(before.status, seen.status));
+        let mut withdrawn = vec![NoticeKind::Unconfirmed(before.status)];
+        let mut notices = Vec::new();
+        if retracted {
+            withdrawn.push(NoticeKind::Reported(before.status));
+            let kind = NoticeKind::Corrected(payment.status);
+            notices.push(Notice { kind, due: now, condition: Condition::IfTold(before.status) });
+        }
+        if terms.notify_on.contains(&payment.status) {
+            let condition = if retracted {
+                Condition::UnlessTold(before.status)
+            } else {
+                Condition::UnlessReported(payment.status)
+            };
+            notices.push(Notice { kind: NoticeKind::Reached(payment.status), due: now, condition });
+        }
+        Decision {
+            outcome,
+            plan: terms.schedule.watch(&payment.key, payment.status, payment.trust, Some(now), now),
+            withdrawn,
+            notices,
+            findings,
+            settled: if retracted { &[Class::PaidLate, Class::PaidUnconfirmed] } else { &[Class::PaidUnconfirmed] },
+            payment,
+        }
+    }
+
+    /// The gateway was asked and did not answer in a way that proves anything: when to ask again, not before
+    /// `retry_after`, and the finding that is due if that was the last time.
+    pub fn unanswered(
+        &self,
+        terms: &Terms,
+        now: Timestamp,
+        retry_after: Option<Duration>,
+    ) -> (PollPlan, Option<Finding>) {
+        let (mut plan, last) = self.asked_in_vain(terms, now);
+        if let (Some(due), Some(wait)) = (plan.due, retry_after) {
+            plan.due = Some(due.max(now + wait));
+        }
+        (plan, last)
+    }
+
+    /// The next date on the schedule after a poll that changed nothing, and the finding at its end.
+    fn asked_in_vain(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
+        let payment = &self.payment;
+        let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
+        let class = if payment.is_unproven() { Class::PaidUnconfirmed } else { Class::StuckPending };
+        let open_end = plan.due.is_none() && (payment.is_unproven() || payment.status.is_pending());
+        let last = open_end.then(|| Finding {
+            class,
+            expected: "a final state within the poll schedule".into(),
+            found: format!("{} ({})", payment.status.code(), payment.trust.code()),
+        });
+        (plan, last)
+    }
+}
+
+impl Payment {
+    /// This payment with everything `seen` says taken over, as far as its channel is to be trusted.
+    fn moved(&self, seen: &Observation) -> Self {
+        Self {
+            facts: self.facts.updated_by(&seen.facts),
+            status: seen.status,
+            wire_status: seen.wire_status.clone(),
+            trust: seen.channel.trust(),
+            poll_url: self.poll_url.clone().or_else(|| seen.poll_url.clone()),
+            last_changed: seen.at,
+            ..self.clone()
+        }
+    }
+}
+
+/// When to ask about a payment after a post: at once if it claims something or looks odd, else as it grows older.
+fn plan_after_claim(payment: &Payment, plan: Option<&PollPlan>, odd: bool, terms: &Terms, now: Timestamp) -> PollPlan {
+    if !terms.confirmable {
+        PollPlan::none(now)
+    } else if odd || payment.status.wants_confirmation() {
+        terms.schedule.confirm_now(&payment.key, plan, now)
+    } else {
+        terms.schedule.watch(&payment.key, payment.status, payment.trust, plan.and_then(|plan| plan.asked), now)
+    }
+}
+
+/// What the merchant is told of a state that only a post vouches for.
+fn notices_of_claim(payment: &Payment, terms: &Terms, now: Timestamp) -> Vec<Notice> {
+    let status = payment.status;
+    if !terms.notify_on.contains(&status) {
+        return Vec::new();
+    }
+    let notice = |kind, due| vec![Notice { kind, due, condition: Condition::Always }];
+    match (payment.trust, terms.announce) {
+        (Trust::Unconfirmable | Trust::Confirmed, _) => notice(NoticeKind::Reached(status), now),
+        (Trust::Reported, Announce::Reported) => notice(NoticeKind::Reported(status), now),
+        (Trust::Reported, Announce::Confirmed) if status.wants_confirmation() => {
+            notice(NoticeKind::Unconfirmed(status), now + terms.announce_after)
+        }
+        (Trust::Reported, Announce::Confirmed) => Vec::new(),
+    }
+}
+
+/// The post and the gateway, or two posts, disagree on `field`.
+fn contradiction(field: &str, expected: &str, found: &str) -> Finding {
+    Finding {
+        class: Class::ContradictingPost,
+        expected: format!("{field} {expected}"),
+        found: format!("{field} {found}"),
+    }
+}
+
+/// A status word nobody documented.
+fn unknown_word(seen: &Observation) -> Finding {
+    let word = seen.wire_status.as_ref().map_or("", WireStatus::as_str);
+    Finding { class: Class::StatusMismatch, expected: "a documented status".into(), found: format!("status {word:?}") }
+}
+
+/// Money came after the payment had been given up.
+fn paid_late(before: Status, after: Status) -> Vec<Finding> {
+    if before.is_dead() && (after.is_paid() || after == Status::Disputed) {
+        vec![Finding { class: Class::PaidLate, expected: before.code().into(), found: after.code().into() }]
+    } else {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+#[path = "payment_tests.rs"]
+mod tests;
