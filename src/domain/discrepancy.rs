@@ -15,7 +15,7 @@ pub enum Class {
     PaidUnconfirmed,
 }
 
-super::observation::codes!(Class {
+super::codes!(Class {
     ContradictingPost = "contradicting-post",
     StatusMismatch = "status-mismatch",
     PaidLate = "paid-late",
@@ -34,7 +34,7 @@ pub enum Severity {
     Critical,
 }
 
-super::observation::codes!(Severity { Info = "info", Warning = "warning", Critical = "critical" });
+super::codes!(Severity { Info = "info", Warning = "warning", Critical = "critical" });
 
 impl Class {
     /// The severity a finding of this class begins with.

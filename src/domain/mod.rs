@@ -18,6 +18,7 @@ pub use amount::{Amount, Currency};
 pub use discrepancy::{Class, Finding, Severity};
 pub use names::{GatewayKey, GatewayReference, IntegrationName, Reference, WireStatus};
 pub use notice::{Condition, Notice, NoticeKind};
+pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
 pub use payment::{Decision, Known, Outcome, Payment};
 pub use poll_url::{Origin, PollUrl};

@@ -67,7 +67,7 @@ pub enum Outcome {
     Contradicted,
 }
 
-super::observation::codes!(Outcome {
+super::codes!(Outcome {
     Opened = "opened",
     Moved = "moved",
     Confirmed = "confirmed",

@@ -45,7 +45,7 @@ pub enum Pace {
     Watch,
 }
 
-super::observation::codes!(Pace { Confirm = "confirm", Watch = "watch" });
+super::codes!(Pace { Confirm = "confirm", Watch = "watch" });
 
 /// Where a payment stands on its schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub enum Mode {
     Test,
 }
 
-super::observation::codes!(Mode { Live = "live", Test = "test" });
+super::codes!(Mode { Live = "live", Test = "test" });
 
 /// When the merchant is told of a new state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Announce {
     Reported,
 }
 
-super::observation::codes!(Announce { Confirmed = "confirmed", Reported = "reported" });
+super::codes!(Announce { Confirmed = "confirmed", Reported = "reported" });
 
 /// One integration's terms. Shared, never changed in place: a reload makes new ones.
 #[derive(Clone, Debug)]

@@ -1,0 +1,158 @@
+//! What every gateway can do: read what it posts to us, phrase our question, read its answer.
+
+use std::fmt;
+
+use super::Verified;
+use crate::domain::{GatewayKey, Observation, Payment, Timestamp};
+
+/// A post as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// The body, untouched.
+    pub body: &'a [u8],
+    /// Every value of the header that [`Gateway::signature_header`] names, in order.
+    pub signatures: &'a [&'a [u8]],
+}
+
+/// Why a post is not taken. Reasons name fields, never their values: they go to logs and to the quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Not a message of this protocol at all, or without anything that could prove it.
+    #[error("{0}")]
+    Malformed(String),
+    /// The proof does not hold under any accepted key.
+    #[error("{0}")]
+    Forged(String),
+    /// The proof holds, but the fields are not what the gateway writes: perhaps re-cut from a genuine message.
+    #[error("{reason}")]
+    Suspect {
+        /// What is wrong with which field.
+        reason: String,
+        /// The payment it speaks of, where that much is certain.
+        key: Option<GatewayKey>,
+    },
+}
+
+/// How a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Read, the Zimbabwean way: an empty post.
+    Post,
+}
+
+/// An HTTP request to a gateway. Its URL and headers may be secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The method.
+    pub method: Method,
+    /// The absolute URL.
+    pub url: String,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, often empty.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// An HTTP reply of a gateway.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// Why an answer proves nothing. None of these ever changes a payment: they mean "unknown, ask again".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unproven {
+    /// Not a 200.
+    #[error("the gateway answered HTTP {0}")]
+    Status(u16),
+    /// A web page instead of a message: overload, maintenance, or a bot challenge.
+    #[error("the gateway answered with a web page")]
+    WebPage,
+    /// Not a message of this protocol.
+    #[error("the answer is not a message of this protocol: {0}")]
+    Malformed(String),
+    /// An unsigned error envelope.
+    #[error("the gateway answered with an unsigned error: {0}")]
+    Error(String),
+    /// The proof does not hold.
+    #[error("the answer's hash is wrong under every accepted key")]
+    Forged,
+    /// Proven, but its fields are not what the gateway writes.
+    #[error("the answer breaks the field grammar: {0}")]
+    Suspect(String),
+    /// Proven, but about another payment.
+    #[error("the answer is about another payment")]
+    OtherPayment,
+}
+
+impl Unproven {
+    /// The stable code kept in the poll log.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "http-status",
+            Self::WebPage => "web-page",
+            Self::Malformed(_) => "malformed",
+            Self::Error(_) => "gateway-error",
+            Self::Forged => "bad-hash",
+            Self::Suspect(_) => "bad-field",
+            Self::OtherPayment => "other-payment",
+        }
+    }
+}
+
+/// One integration's gateway: its keys, its address, its language.
+pub trait Gateway: fmt::Debug + Send + Sync {
+    /// The media type its posts have.
+    fn media_type(&self) -> &'static str;
+
+    /// The request header that carries the proof, for gateways that keep it outside the body.
+    fn signature_header(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Reads a post that arrived at `at`.
+    ///
+    /// # Errors
+    /// The post is not to be believed; the caller answers as the rejection says and keeps it in quarantine.
+    fn read_post(&self, post: &Post<'_>, at: Timestamp) -> Result<Verified<Observation>, Rejection>;
+
+    /// Whether this gateway can be asked about a payment at all.
+    fn confirmable(&self) -> bool;
+
+    /// How to ask about `payment`; `None` if it cannot be asked about.
+    fn question(&self, payment: &Payment) -> Option<Question>;
+
+    /// Reads the answer about `payment` that arrived at `at`.
+    ///
+    /// # Errors
+    /// The answer proves nothing; the caller asks again later, no sooner than a `Retry-After` said.
+    fn read_answer(
+        &self,
+        payment: &Payment,
+        answer: &Answer<'_>,
+        at: Timestamp,
+    ) -> Result<Verified<Observation>, Unproven>;
+}
+
+/// How long a text from outside may become in a reason: enough to recognise, too short to flood a log.
+const EXCERPT: usize = 80;
+
+/// A piece of text from outside, made harmless: bounded, without control characters.
+pub(in crate::protocol) fn excerpt(text: &str) -> String {
+    let mut harmless: String = text.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
+    if text.chars().count() > EXCERPT {
+        harmless.push('…');
+    }
+    harmless
+}

@@ -1,0 +1,86 @@
+//! Integration keys: what both sides know and nobody else may. Wiped when dropped, never printed.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::names::{guid_bytes, guid_text};
+
+/// One secret shared with a gateway.
+#[derive(Clone, Debug)]
+pub struct Key(SecretString);
+
+/// The content of a key file is not a key. Says nothing of the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("does not hold an integration key: expected a GUID like xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx and nothing else")]
+pub struct NotAKey;
+
+impl Key {
+    /// Paynow Zimbabwe's keys are GUIDs, hashed in lower case however they were typed.
+    ///
+    /// <https://developers.paynow.co.zw/docs/generating_hash.html>
+    ///
+    /// # Errors
+    /// `text` is not a GUID; the caller names the file.
+    pub fn guid(text: &str) -> Result<Self, NotAKey> {
+        let guid = guid_bytes(text.trim()).ok_or(NotAKey)?;
+        Ok(Self(guid_text(&guid).into()))
+    }
+
+    /// A key that is any text, for a gateway that says no more about it. Used as it is.
+    pub fn opaque(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret, for the one line that feeds it to a hash.
+    pub(in crate::protocol) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// The keys an integration accepts while one replaces another: the first is current.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    current: Key,
+    former: Vec<Key>,
+}
+
+impl Keys {
+    /// `current` signs and verifies; `former` only verify.
+    pub const fn new(current: Key, former: Vec<Key>) -> Self {
+        Self { current, former }
+    }
+
+    /// The key to sign with.
+    pub const fn current(&self) -> &Key {
+        &self.current
+    }
+
+    /// Every accepted key, the current one first.
+    pub fn accepted(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.current).chain(&self.former)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guid_key_is_the_same_in_any_letter_case_and_with_a_line_end() {
+        let key = Key::guid("3E9FED89-60e1-4CE5-AB6E-6B1EB2D4F977\n").unwrap();
+        assert_eq!(key.expose(), "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977");
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_refused_and_not_repeated() {
+        for text in ["", "0123456789", "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f97", "3e9fed8960e14ce5ab6e6b1eb2d4f977"] {
+            let error = Key::guid(text).unwrap_err().to_string();
+            assert!(text.is_empty() || !error.contains(text));
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_printed() {
+        let key = Key::guid("3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977").unwrap();
+        assert!(!format!("{:?}", Keys::new(key.clone(), vec![key])).contains("3e9f"));
+    }
+}

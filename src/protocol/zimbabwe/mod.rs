@@ -1,0 +1,17 @@
+//! Paynow Zimbabwe: forms whose values are hashed with a key shared by both sides.
+//!
+//! The hash covers the values in order of arrival, not the names and not the boundaries between them, and carries
+//! no nonce. So a valid hash proves that the gateway once wrote these characters, no more; the strict field grammar
+//! in [`status_update`] and the poll that follows every claim do the rest.
+//!
+//! <https://developers.paynow.co.zw/docs/>
+
+mod button;
+pub mod fields;
+pub mod hash;
+pub mod status_update;
+
+pub use button::Button;
+pub use fields::{Fields, NotAForm};
+pub use hash::{HashError, Rule};
+pub use status_update::{StatusUpdate, StatusUpdates};

@@ -1,0 +1,199 @@
+//! Status updates: what Paynow posts to a result URL, and what a poll URL answers with. One shape, one grammar.
+//!
+//! <https://developers.paynow.co.zw/docs/status_update.html>,
+//! <https://developers.paynow.co.zw/docs/polling_status.html>
+
+use super::{Fields, HashError, Rule, hash};
+use crate::domain::{
+    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, PollUrl, Reference,
+    Status, Timestamp, WireStatus,
+};
+use crate::protocol::gateway::excerpt;
+use crate::protocol::{Answer, Gateway, Method, Post, Question, Rejection, Setup, Unproven, Verified};
+
+/// The base fields of a status update, each inside the grammar that the gateway writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusUpdate {
+    /// `reference`, `paynowreference` and `amount`.
+    pub facts: Facts,
+    /// `status`, understood.
+    pub status: Status,
+    /// `status`, as written.
+    pub wire_status: WireStatus,
+    /// `pollurl`, pinned to the gateway.
+    pub poll_url: PollUrl,
+}
+
+/// A field is missing or not what the gateway writes there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("field {field}: {why}")]
+pub struct BadField {
+    field: &'static str,
+    why: String,
+}
+
+impl StatusUpdate {
+    /// Reads the base fields strictly; everything else in the message is the gateway's business.
+    ///
+    /// # Errors
+    /// A base field is missing or outside the grammar: with a valid hash, a sign of a re-cut message.
+    pub fn read(fields: &Fields, origin: &Origin) -> Result<Self, BadField> {
+        fn field<T, E: ToString>(
+            fields: &Fields,
+            field: &'static str,
+            parse: impl Fn(&str) -> Result<T, E>,
+        ) -> Result<T, BadField> {
+            let value = fields.value(field).ok_or_else(|| BadField { field, why: "is missing".into() })?;
+            parse(value).map_err(|error| BadField { field, why: error.to_string() })
+        }
+        let wire_status = field(fields, "status", |text| WireStatus::parse(text.trim()))?;
+        Ok(Self {
+            facts: Facts {
+                reference: Some(field(fields, "reference", Reference::parse)?),
+                gateway_reference: Some(field(fields, "paynowreference", |text| GatewayReference::parse(text.trim()))?),
+                amount: Some(field(fields, "amount", |text| text.trim().parse::<Amount>())?),
+                amount_paid: None,
+            },
+            status: status(wire_status.as_str()),
+            wire_status,
+            poll_url: field(fields, "pollurl", |text| PollUrl::parse(text.trim(), origin))?,
+        })
+    }
+}
+
+/// The gateway's status words in ours; letter case and surrounding blanks do not matter.
+fn status(word: &str) -> Status {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "created" | "created but not paid" | "awaiting redirect" => Status::Created,
+        "sent" => Status::Pending,
+        "awaiting delivery" => Status::AwaitingDelivery,
+        "delivered" => Status::Delivered,
+        "paid" => Status::Paid,
+        "cancelled" => Status::Cancelled,
+        "failed" => Status::Failed,
+        "disputed" => Status::Disputed,
+        "refunded" => Status::Refunded,
+        _ => Status::Unknown,
+    }
+}
+
+/// An integration that receives status updates and can be polled.
+#[derive(Debug)]
+pub struct StatusUpdates(Setup);
+
+impl StatusUpdates {
+    /// The integration described by `setup`.
+    pub const fn new(setup: Setup) -> Self {
+        Self(setup)
+    }
+
+    fn observation(&self, update: StatusUpdate, channel: Channel, body: &[u8], at: Timestamp) -> Observation {
+        Observation {
+            integration: self.0.integration.clone(),
+            key: update.poll_url.key(),
+            at,
+            channel,
+            evidence: Evidence::Sha512,
+            status: update.status,
+            wire_status: Some(update.wire_status),
+            facts: update.facts,
+            poll_url: Some(update.poll_url),
+            body: body.to_vec(),
+        }
+    }
+}
+
+impl Gateway for StatusUpdates {
+    fn media_type(&self) -> &'static str {
+        "application/x-www-form-urlencoded"
+    }
+
+    fn read_post(&self, post: &Post<'_>, at: Timestamp) -> Result<Verified<Observation>, Rejection> {
+        let (fields, key) = proven_fields(post.body, Rule::Values, &self.0)?;
+        match StatusUpdate::read(&fields, &self.0.origin) {
+            Ok(update) => Ok(Verified::attest(self.observation(update, Channel::Post, post.body, at), key)),
+            Err(bad) => Err(Rejection::Suspect { reason: bad.to_string(), key: payment_of(&fields, &self.0.origin) }),
+        }
+    }
+
+    fn confirmable(&self) -> bool {
+        true
+    }
+
+    fn question(&self, payment: &Payment) -> Option<Question> {
+        let url = payment.poll_url.as_ref()?.as_str().to_owned();
+        Some(Question { method: Method::Post, url, headers: Vec::new(), body: Vec::new() })
+    }
+
+    fn read_answer(
+        &self,
+        payment: &Payment,
+        answer: &Answer<'_>,
+        at: Timestamp,
+    ) -> Result<Verified<Observation>, Unproven> {
+        if answer.status != 200 {
+            return Err(Unproven::Status(answer.status));
+        }
+        if answer.body.trim_ascii_start().starts_with(b"<") {
+            return Err(Unproven::WebPage);
+        }
+        let fields =
+            Fields::parse(answer.body, self.0.max_fields).map_err(|error| Unproven::Malformed(error.to_string()))?;
+        let is_error = fields.value("status").is_some_and(|word| word.trim().eq_ignore_ascii_case("error"));
+        let key = match hash::verify(&fields, Rule::Values, &self.0.keys) {
+            Ok(key) => key,
+            Err(HashError::Mismatch) => return Err(Unproven::Forged),
+            Err(HashError::Missing | HashError::Unparsable) if is_error => {
+                return Err(Unproven::Error(excerpt(fields.value("error").unwrap_or("no reason given"))));
+            }
+            Err(error) => return Err(Unproven::Malformed(error.to_string())),
+        };
+        let update =
+            StatusUpdate::read(&fields, &self.0.origin).map_err(|error| Unproven::Suspect(error.to_string()))?;
+        if update.poll_url.key() != payment.key {
+            return Err(Unproven::OtherPayment);
+        }
+        Ok(Verified::attest(self.observation(update, Channel::Poll, answer.body, at), key))
+    }
+}
+
+/// The fields of a post and which key proves them.
+pub(super) fn proven_fields(body: &[u8], rule: Rule, setup: &Setup) -> Result<(Fields, usize), Rejection> {
+    let fields = Fields::parse(body, setup.max_fields).map_err(|error| Rejection::Malformed(error.to_string()))?;
+    match hash::verify(&fields, rule, &setup.keys) {
+        Ok(key) => Ok((fields, key)),
+        Err(error @ HashError::Mismatch) => Err(Rejection::Forged(error.to_string())),
+        Err(error) => Err(Rejection::Malformed(error.to_string())),
+    }
+}
+
+/// The payment a suspect message speaks of, if at least its poll URL is the gateway's.
+fn payment_of(fields: &Fields, origin: &Origin) -> Option<GatewayKey> {
+    PollUrl::parse(fields.value("pollurl")?.trim(), origin).ok().map(|url| url.key())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_and_legacy_word_is_understood_in_any_letter_case() {
+        for (word, expected) in [
+            ("Created", Status::Created),
+            ("created but not paid", Status::Created),
+            ("Awaiting Redirect", Status::Created),
+            ("SENT", Status::Pending),
+            (" Awaiting delivery ", Status::AwaitingDelivery),
+            ("Delivered", Status::Delivered),
+            ("paid", Status::Paid),
+            ("Cancelled", Status::Cancelled),
+            ("Failed", Status::Failed),
+            ("Disputed", Status::Disputed),
+            ("Refunded", Status::Refunded),
+            ("On Hold", Status::Unknown),
+            ("Error", Status::Unknown),
+        ] {
+            assert_eq!(status(word), expected, "{word}");
+        }
+    }
+}
