@@ -93,6 +93,12 @@ impl PollUrl {
         Ok(Self { text: text.into(), guid: guid_bytes(guid).ok_or(NotAPollUrl)? })
     }
 
+    /// Takes back a poll URL that was pinned when it was stored.
+    pub fn stored(text: &str) -> Option<Self> {
+        let path = text.match_indices('/').nth(2)?.0;
+        Self::parse(text, &text.get(..path)?.parse().ok()?).ok()
+    }
+
     /// The URL as the gateway wrote it. Whoever has it can read the payment: never for a log, letter or page.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,0 +1,57 @@
+//! The chain: each event's digest covers the one before it, so that no event can be changed, dropped or slipped in
+//! without every later digest telling. It does not stop someone who rewrites the whole file from one point on; a
+//! digest noted elsewhere, as in a mailed report, does.
+
+use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Amount, Observation, Outcome, Payment};
+
+/// A SHA-256 digest.
+pub(super) type Link = [u8; 32];
+
+/// What the first event is chained to.
+const GENESIS: Link = [0; 32];
+
+/// The digest of the newest event, or the beginning.
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Link> {
+    let newest = connection
+        .prepare_cached("SELECT digest FROM event ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| row.get::<_, Link>(0))
+        .optional()?;
+    Ok(newest.unwrap_or(GENESIS))
+}
+
+/// The digest of a message body: the costly part, done before the writer's turn.
+pub(super) fn body_digest(body: &[u8]) -> Link {
+    Sha256::digest(body).into()
+}
+
+/// The next link: SHA-256 over the previous one and the event in canonical form (each field preceded by its length,
+/// an absent one by a length no field can have).
+pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after: &Payment, body: &Link) -> Link {
+    let mut sha = Sha256::new();
+    let mut field = |value: Option<&[u8]>| {
+        let length = value.map_or(u32::MAX, |bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1));
+        sha.update(length.to_le_bytes());
+        sha.update(value.unwrap_or_default());
+    };
+    let number = |value: Option<i64>| value.map(i64::to_le_bytes);
+    field(Some(previous));
+    field(Some(seen.integration.as_str().as_bytes()));
+    field(Some(seen.key.as_str().as_bytes()));
+    field(Some(&seen.at.timestamp_millis().to_le_bytes()));
+    field(Some(seen.channel.code().as_bytes()));
+    field(Some(seen.evidence.code().as_bytes()));
+    field(Some(outcome.code().as_bytes()));
+    field(Some(seen.status.code().as_bytes()));
+    field(seen.wire_status.as_ref().map(|word| word.as_str().as_bytes()));
+    field(seen.facts.reference.as_ref().map(|text| text.as_str().as_bytes()));
+    field(seen.facts.gateway_reference.as_ref().map(|text| text.as_str().as_bytes()));
+    field(number(seen.facts.amount.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
+    field(number(seen.facts.amount_paid.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
+    field(Some(after.status.code().as_bytes()));
+    field(Some(after.trust.code().as_bytes()));
+    field(Some(body));
+    sha.finalize().into()
+}

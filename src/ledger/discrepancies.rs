@@ -1,0 +1,105 @@
+//! What does not add up: opened once per payment and class, counted when seen again, settled when it adds up.
+
+use rusqlite::{Connection, params};
+
+use super::rows::{self, millis};
+use super::writer::Desk;
+use crate::domain::{Class, Finding, Severity, Timestamp};
+
+/// A finding as the ledger keeps it.
+#[derive(Clone, Debug)]
+pub struct Discrepancy {
+    /// The ledger's number for it.
+    pub id: i64,
+    /// Its class.
+    pub class: Class,
+    /// How soon a person should look.
+    pub severity: Severity,
+    /// `open` or `resolved`.
+    pub state: String,
+    /// What should have been.
+    pub expected: String,
+    /// What was.
+    pub found: String,
+    /// When it was first seen.
+    pub opened: Timestamp,
+    /// How often it has been seen.
+    pub times: i64,
+}
+
+/// Opens each finding, or counts it once more if the same is open.
+pub(super) fn open(
+    desk: &Desk<'_>,
+    integration: i64,
+    payment: Option<i64>,
+    findings: &[Finding],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for finding in findings {
+        let seen_before = desk
+            .connection
+            .prepare_cached(
+                "UPDATE discrepancy SET times = times + 1, last_seen = ?6 WHERE state = 'open' AND integration_id = ?1 \
+                 AND payment_id IS ?2 AND class = ?3 AND expected = ?4 AND found = ?5",
+            )?
+            .execute(params![integration, payment, finding.class, finding.expected, finding.found, millis(now)])?;
+        if seen_before == 0 {
+            desk.connection
+                .prepare_cached(
+                    "INSERT INTO discrepancy (integration_id, payment_id, class, expected, found, severity, state, opened, \
+                     last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'open', ?7, ?7)",
+                )?
+                .execute(params![
+                    integration,
+                    payment,
+                    finding.class,
+                    finding.expected,
+                    finding.found,
+                    finding.class.severity(),
+                    millis(now)
+                ])?;
+        }
+    }
+    Ok(())
+}
+
+/// Closes open findings of these classes about a payment: the gateway's answer settled them.
+pub(super) fn settle(
+    desk: &Desk<'_>,
+    integration: i64,
+    payment: i64,
+    classes: &[Class],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for class in classes {
+        desk.connection
+            .prepare_cached(
+                "UPDATE discrepancy SET state = 'resolved', resolved = ?4, resolution = 'settled by the gateway''s answer' \
+                 WHERE state = 'open' AND integration_id = ?1 AND class = ?2 AND payment_id = ?3",
+            )?
+            .execute(params![integration, class, payment, millis(now)])?;
+    }
+    Ok(())
+}
+
+/// The findings about one payment, oldest first.
+pub(super) fn of_payment(connection: &Connection, payment: i64) -> rusqlite::Result<Vec<Discrepancy>> {
+    connection
+        .prepare_cached(
+            "SELECT id, class, severity, state, expected, found, opened, times FROM discrepancy WHERE payment_id = ?1 \
+             ORDER BY id",
+        )?
+        .query_map([payment], |row| {
+            Ok(Discrepancy {
+                id: row.get(0)?,
+                class: rows::text(row, 1, Class::from_code)?,
+                severity: rows::text(row, 2, Severity::from_code)?,
+                state: row.get(3)?,
+                expected: row.get(4)?,
+                found: row.get(5)?,
+                opened: rows::instant(row, 6)?,
+                times: row.get(7)?,
+            })
+        })?
+        .collect()
+}

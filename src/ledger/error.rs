@@ -1,0 +1,70 @@
+//! What can go wrong with the ledger, sorted by what the caller does next.
+
+use std::path::PathBuf;
+
+/// The ledger could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// More is waiting for the disk than may wait. Try again soon.
+    #[error("the ledger's queue is full")]
+    Full,
+    /// The ledger is closing or its writer is gone. Try again after the restart.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The disk or the database refused. What was asked did not happen; it may succeed later.
+    #[error("the ledger cannot be {doing}")]
+    Storage {
+        /// What was being attempted: "written", "read", "opened".
+        doing: &'static str,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file could not be reached at all.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file was written by a newer release. Upgrade, or point to another file.
+    #[error(
+        "{path}: the ledger has schema {found}, this release knows up to {known}; run the newer release that wrote it",
+        path = path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Another daemon serves this ledger. Stop it first.
+    #[error("{path}: another paynowd serves this ledger", path = path.display())]
+    InUse {
+        /// The ledger.
+        path: PathBuf,
+    },
+}
+
+impl LedgerError {
+    pub(super) fn written(source: rusqlite::Error) -> Self {
+        Self::Storage { doing: "written", source }
+    }
+
+    pub(super) fn read(source: rusqlite::Error) -> Self {
+        Self::Storage { doing: "read", source }
+    }
+
+    /// The same failure again, for the next of several callers it befell.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Full => Self::Full,
+            Self::Storage { doing, source: rusqlite::Error::SqliteFailure(code, text) } => {
+                Self::Storage { doing, source: rusqlite::Error::SqliteFailure(*code, text.clone()) }
+            }
+            _ => Self::Closed,
+        }
+    }
+}

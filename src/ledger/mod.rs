@@ -1,0 +1,292 @@
+//! Floor 2: the ledger, the only room that knows SQL.
+//!
+//! One SQLite file, one thread that writes to it ([`Ledger`]), one connection that only reads ([`Reader`]).
+//! `Ok` from anything that writes means: committed and on disk. Every fact enters by [`Ledger::record`].
+
+mod chain;
+mod discrepancies;
+mod error;
+mod outbox;
+mod polls;
+mod quarantine;
+mod query;
+mod record;
+mod rows;
+mod runs;
+mod schema;
+mod writer;
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Notify;
+
+pub use discrepancies::Discrepancy;
+pub use error::LedgerError;
+pub use outbox::{Attempt, Letter, LetterState};
+pub use polls::{DuePoll, Unanswered};
+pub use quarantine::{QuarantineLimits, Refused};
+pub use query::{EventRow, Filter, PollRow, Story};
+pub use record::Recorded;
+
+use crate::domain::{IntegrationName, Observation, Payment, Terms, Timestamp};
+use crate::protocol::Verified;
+use writer::{Bells, Writer};
+
+/// What to do when more is waiting for the disk than may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Say so at once: for callers whose own caller can come back.
+    Refuse,
+    /// Wait for room: for our own background work.
+    Wait,
+}
+
+/// Who opens the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The daemon: only one may serve a ledger.
+    Daemon,
+    /// A command beside it.
+    Command,
+}
+
+/// How a ledger is kept.
+#[derive(Clone, Debug)]
+pub struct LedgerSettings {
+    /// The file.
+    pub path: PathBuf,
+    /// How many works may wait for the writer: what a burst may bring before it is told to come back.
+    pub queue: usize,
+    /// How much may wait in quarantine.
+    pub quarantine: QuarantineLimits,
+}
+
+/// The ledger, open for writing.
+pub struct Ledger {
+    reader: Reader,
+    writer: Writer,
+    bells: Bells,
+    _lock: Option<File>,
+}
+
+impl Ledger {
+    /// Opens the ledger, creating and migrating it as needed.
+    ///
+    /// # Errors
+    /// The file cannot be used as it is; the message says why. Nothing runs without a ledger.
+    pub fn open(settings: &LedgerSettings, role: Role) -> Result<Self, LedgerError> {
+        let path = &settings.path;
+        let connection = schema::open_writer(path)?;
+        let lock = match role {
+            Role::Daemon => Some(schema::lock_for_daemon(path)?),
+            Role::Command => None,
+        };
+        let bells = Bells::default();
+        let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone())
+            .map_err(|source| LedgerError::File { path: path.clone(), source })?;
+        Ok(Self { reader: Reader::open(path)?, writer, bells, _lock: lock })
+    }
+
+    /// The reading side, to be cloned freely.
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Rings after a commit that made a poll due.
+    pub fn polls_due(&self) -> Arc<Notify> {
+        Arc::clone(&self.bells.poller)
+    }
+
+    /// Rings after a commit that wrote a letter.
+    pub fn letters_due(&self) -> Arc<Notify> {
+        Arc::clone(&self.bells.mailer)
+    }
+
+    /// Decides what `seen` means and stores it: event, payment, next poll, letters and findings together.
+    ///
+    /// # Errors
+    /// Nothing was stored. A post is answered 503, so that the gateway brings it again; a poll is asked again.
+    pub async fn record(
+        &self,
+        seen: Verified<Observation>,
+        peer: Option<IpAddr>,
+        terms: Arc<Terms>,
+        admission: Admission,
+    ) -> Result<Recorded, LedgerError> {
+        let seen = seen.into_value();
+        let body = chain::body_digest(&seen.body);
+        self.writer.write(admission, move |desk| record::record(desk, &seen, &body, peer, &terms)).await
+    }
+
+    /// Keeps a refused post in quarantine.
+    ///
+    /// # Errors
+    /// It was not kept; the peer is answered 503.
+    pub async fn refuse(&self, refused: Refused, terms: Arc<Terms>) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Refuse, move |desk| quarantine::refuse(desk, &refused, &terms)).await
+    }
+
+    /// A poll proved nothing: notes why and plans the next.
+    ///
+    /// # Errors
+    /// Not stored; the poll stays due and is asked again.
+    pub async fn unanswered(&self, poll: Unanswered, terms: Arc<Terms>) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await
+    }
+
+    /// Makes every payment of these integrations that can still change due for a poll. Returns how many that are.
+    ///
+    /// # Errors
+    /// Not stored; the run that wanted it is made up later.
+    pub async fn ask_about_open(
+        &self,
+        integrations: Vec<IntegrationName>,
+        now: Timestamp,
+    ) -> Result<usize, LedgerError> {
+        let ask = move |desk: &mut writer::Desk<'_>| {
+            integrations.iter().try_fold(0_usize, |asked, name| {
+                let integration = desk.integration(name)?;
+                Ok(asked + polls::ask_about_open(desk, integration, now)?)
+            })
+        };
+        self.writer.write(Admission::Wait, ask).await
+    }
+
+    /// Notes what became of an attempt to send a letter.
+    ///
+    /// # Errors
+    /// Not stored; the letter will be sent again, with the same Message-ID.
+    pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| outbox::settle(desk, letter, &attempt, now)).await
+    }
+
+    /// Puts one letter, or every one that was refused or given up, back into the post. Returns how many.
+    ///
+    /// # Errors
+    /// Not stored; nothing changed.
+    pub async fn retry_letters(&self, letter: Option<i64>, now: Timestamp) -> Result<usize, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| outbox::retry(desk, letter, now)).await
+    }
+
+    /// Notes a completed run of what happens by the clock.
+    ///
+    /// # Errors
+    /// Not stored; the run will be made up.
+    pub async fn note_run(
+        &self,
+        name: &'static str,
+        started: Timestamp,
+        finished: Timestamp,
+        summary: String,
+    ) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| runs::note(desk, name, started, finished, &summary)).await
+    }
+
+    /// Whether the writer answers and the file can be locked for writing.
+    ///
+    /// # Errors
+    /// It cannot: the daemon is not ready.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Refuse, |_| Ok(())).await
+    }
+
+    /// Finishes what is queued and closes the file. Call when nobody sends any more.
+    pub fn close(self) {
+        drop(self.reader);
+        self.writer.close();
+    }
+}
+
+/// The ledger, open for reading. Cheap to clone; never blocks the writer.
+#[derive(Clone)]
+pub struct Reader(Arc<Mutex<Connection>>);
+
+impl Reader {
+    /// Opens an existing ledger for reading.
+    ///
+    /// # Errors
+    /// There is none at `path`, or it is not one this release can read.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        Ok(Self(Arc::new(Mutex::new(schema::open_reader(path)?))))
+    }
+
+    /// Runs `query` where blocking is allowed.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let reader = self.clone();
+        let read = move || reader.read_here(query);
+        tokio::task::spawn_blocking(read).await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Runs `query` on this thread.
+    fn read_here<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LedgerError> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        query(&connection).map_err(LedgerError::read)
+    }
+
+    /// The payments to ask about at `now`, the longest due first, and when the next one after them is due.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn due_polls(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<DuePoll>, Option<Timestamp>), LedgerError> {
+        self.read(move |connection| Ok((polls::due(connection, now, limit)?, polls::next_due(connection, now)?))).await
+    }
+
+    /// The letters to send at `now`, the oldest first, and when the next one after them is due.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn due_letters(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Letter>, Option<Timestamp>), LedgerError> {
+        self.read(move |connection| Ok((outbox::due(connection, now, limit)?, outbox::next_due(connection, now)?)))
+            .await
+    }
+
+    /// When a run of this name last began and ended well.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn last_run(&self, name: &'static str) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(move |connection| runs::last(connection, name)).await
+    }
+
+    /// Hands the payments that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn payments(&self, filter: &Filter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
+        self.read_here(|connection| query::list(connection, filter, each))
+    }
+
+    /// Everything about the payments called `name`: a gateway key, else a reference. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn stories(&self, name: &str, integration: Option<&str>) -> Result<Vec<Story>, LedgerError> {
+        self.read_here(|connection| query::stories(connection, name, integration))
+    }
+
+    /// Hands every letter, newest first, to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn letters(&self, each: impl FnMut(LetterState) -> bool) -> Result<(), LedgerError> {
+        self.read_here(|connection| outbox::list(connection, None, each))
+    }
+}
+
+#[cfg(test)]
+mod tests;

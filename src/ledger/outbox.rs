@@ -1,0 +1,237 @@
+//! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{self, millis};
+use super::writer::Desk;
+use crate::domain::{Condition, Notice, NoticeKind, Payment, Timestamp};
+
+/// A letter that is due.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The ledger's number for it.
+    pub id: i64,
+    /// To whom.
+    pub recipient: String,
+    /// Why.
+    pub kind: NoticeKind,
+    /// The payment as it stands.
+    pub payment: Payment,
+    /// When the fact it tells was stored.
+    pub written: Timestamp,
+    /// How often it has been tried.
+    pub attempts: u32,
+}
+
+/// A letter as `mail list` shows it.
+#[derive(Clone, Debug)]
+pub struct LetterState {
+    /// The ledger's number for it.
+    pub id: i64,
+    /// To whom.
+    pub recipient: String,
+    /// Why.
+    pub kind: NoticeKind,
+    /// The payment it is about.
+    pub payment: Payment,
+    /// `waiting`, `sent`, `refused`, `given-up` or `withdrawn`.
+    pub state: String,
+    /// When the fact it tells was stored.
+    pub written: Timestamp,
+    /// When it is or was due.
+    pub due: Timestamp,
+    /// When it was sent, refused or withdrawn.
+    pub settled: Option<Timestamp>,
+    /// How often it has been tried.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+/// What became of an attempt to send a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The post office took it.
+    Sent,
+    /// Not now; try again at this instant.
+    Deferred {
+        /// When.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// This recipient will never get it.
+    Refused {
+        /// Why.
+        error: String,
+    },
+    /// It has been tried for long enough.
+    GivenUp {
+        /// What went wrong last.
+        error: String,
+    },
+}
+
+/// Takes back letters about these claims that have not gone out.
+pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind], now: Timestamp) -> rusqlite::Result<()> {
+    for kind in kinds {
+        desk.connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'withdrawn', settled = ?3 \
+                 WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
+            )?
+            .execute(params![payment, kind.code(), millis(now)])?;
+    }
+    Ok(())
+}
+
+/// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
+/// again, unless it was withdrawn.
+pub(super) fn write(
+    desk: &mut Desk<'_>,
+    payment: i64,
+    notices: &[Notice],
+    recipients: &[String],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for notice in notices {
+        for recipient in recipients {
+            if !wanted(desk.connection, payment, recipient, notice.condition)? {
+                continue;
+            }
+            let written = desk
+                .connection
+                .prepare_cached(
+                    "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
+                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO UPDATE SET state = 'waiting', \
+                     written = excluded.written, due = excluded.due, settled = NULL WHERE state = 'withdrawn'",
+                )?
+                .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
+            if written > 0 {
+                desk.wake_mailer();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether `recipient` still needs a letter under this condition.
+fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Condition) -> rusqlite::Result<bool> {
+    let told = |kinds: &[NoticeKind]| -> rusqlite::Result<bool> {
+        for kind in kinds {
+            let told = connection
+                .prepare_cached(
+                    "SELECT 1 FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND notice = ?3 \
+                     AND state IN ('waiting', 'sent') AND due <= coalesce(settled, due) AND NOT EXISTS (SELECT 1 FROM outbox AS \
+                     later WHERE later.payment_id = ?1 AND later.recipient = ?2 AND later.notice LIKE 'corrected:%' \
+                     AND later.written > outbox.written)",
+                )?
+                .query_row(params![payment, recipient, kind.code()], |_| Ok(()))
+                .optional()?;
+            if told.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let any_of = |status| [NoticeKind::Reported(status), NoticeKind::Unconfirmed(status), NoticeKind::Reached(status)];
+    Ok(match condition {
+        Condition::Always => true,
+        Condition::IfTold(status) => told(&any_of(status))?,
+        Condition::UnlessTold(status) => !told(&any_of(status))?,
+        Condition::UnlessReported(status) => !told(&[NoticeKind::Reported(status)])?,
+    })
+}
+
+/// Notes what became of an attempt. A letter that was withdrawn meanwhile stays so, unless it went out.
+pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
+    let (state, due, error) = match attempt {
+        Attempt::Sent => ("sent", None, None),
+        Attempt::Deferred { until, error } => ("waiting", Some(millis(*until)), Some(error)),
+        Attempt::Refused { error } => ("refused", None, Some(error)),
+        Attempt::GivenUp { error } => ("given-up", None, Some(error)),
+    };
+    let settled = (state != "waiting").then(|| millis(now));
+    desk.connection
+        .prepare_cached(
+            "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5, attempts = attempts + 1 \
+             WHERE id = ?1 AND (state = 'waiting' OR ?2 = 'sent')",
+        )?
+        .execute(params![letter, state, due, error, settled])?;
+    Ok(())
+}
+
+/// Puts letters that were refused or given up back into the post: one, or all.
+pub(super) fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
+    let again = desk
+        .connection
+        .prepare_cached(
+            "UPDATE outbox SET state = 'waiting', due = ?2, settled = NULL \
+             WHERE (?1 IS NULL OR id = ?1) AND state IN ('refused', 'given-up', 'waiting')",
+        )?
+        .execute(params![letter, millis(now)])?;
+    desk.wake_mailer();
+    Ok(again)
+}
+
+/// The letters due at `now`, the oldest first, at most `limit`.
+pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Letter>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {}, outbox.id, recipient, notice, written, attempts FROM outbox \
+             JOIN payment ON payment.id = outbox.payment_id JOIN integration ON integration.id = integration_id \
+             WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
+            rows::PAYMENT
+        ))?
+        .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(Letter {
+                payment: rows::payment(row)?.1,
+                id: row.get(15)?,
+                recipient: row.get(16)?,
+                kind: rows::text(row, 17, NoticeKind::from_code)?,
+                written: rows::instant(row, 18)?,
+                attempts: row.get(19)?,
+            })
+        })?
+        .collect()
+}
+
+/// When the next letter after `now` becomes due.
+pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT min(due) FROM outbox WHERE state = 'waiting' AND due > ?1")?
+        .query_row([millis(now)], |row| rows::maybe_instant(row, 0))
+}
+
+/// Hands every letter, newest first, to `each` until it says to stop: all, or those about one payment.
+pub(super) fn list(
+    connection: &Connection,
+    payment: Option<i64>,
+    mut each: impl FnMut(LetterState) -> bool,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {}, outbox.id, recipient, notice, state, written, outbox.due, settled, attempts, error FROM outbox \
+         JOIN payment ON payment.id = outbox.payment_id JOIN integration ON integration.id = integration_id \
+         WHERE ?1 IS NULL OR outbox.payment_id = ?1 ORDER BY outbox.id DESC",
+        rows::PAYMENT
+    ))?;
+    let mut letters = statement.query([payment])?;
+    while let Some(row) = letters.next()? {
+        let letter = LetterState {
+            payment: rows::payment(row)?.1,
+            id: row.get(15)?,
+            recipient: row.get(16)?,
+            kind: rows::text(row, 17, NoticeKind::from_code)?,
+            state: row.get(18)?,
+            written: rows::instant(row, 19)?,
+            due: rows::instant(row, 20)?,
+            settled: rows::maybe_instant(row, 21)?,
+            attempts: row.get(22)?,
+            error: row.get(23)?,
+        };
+        if !each(letter) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Reading payments: lists by filter, and everything about one.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::rows::{self, millis};
+use super::{Discrepancy, LetterState, discrepancies, outbox};
+use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
+
+/// Which payments to list. Every field narrows; none means all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this integration.
+    pub integration: Option<String>,
+    /// In one of these states.
+    pub statuses: Vec<Status>,
+    /// Trusted so far.
+    pub trust: Option<Trust>,
+    /// With exactly this reference of the merchant's.
+    pub reference: Option<String>,
+    /// First seen at or after this instant.
+    pub since: Option<Timestamp>,
+    /// First seen before this instant.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// One event, as people are shown it: without the body, which may hold personal data.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// Its number in the ledger.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// The channel's code.
+    pub channel: String,
+    /// The evidence's code.
+    pub evidence: String,
+    /// The outcome's code.
+    pub outcome: String,
+    /// The status it spoke of.
+    pub said: String,
+    /// The payment's status afterwards.
+    pub status: String,
+    /// The payment's trust afterwards.
+    pub trust: String,
+    /// Its digest in the chain.
+    pub digest: [u8; 32],
+}
+
+/// A run of polls that brought the same.
+#[derive(Clone, Debug)]
+pub struct PollRow {
+    /// When the first of them was.
+    pub first_at: Timestamp,
+    /// When the last of them was.
+    pub last_at: Timestamp,
+    /// How many.
+    pub count: i64,
+    /// What they brought: an outcome's code, or that of what went wrong.
+    pub outcome: String,
+    /// The same for people, or the status the gateway named.
+    pub detail: String,
+}
+
+/// Everything the ledger knows of one payment.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// The payment and its poll plan.
+    pub known: Known,
+    /// What was heard of it, oldest first.
+    pub events: Vec<EventRow>,
+    /// What asking brought, oldest first.
+    pub polls: Vec<PollRow>,
+    /// Letters about it, newest first.
+    pub letters: Vec<LetterState>,
+    /// What does not add up about it, oldest first.
+    pub discrepancies: Vec<Discrepancy>,
+}
+
+/// Hands the payments that pass `filter`, newest first, to `each` until it says to stop.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    mut each: impl FnMut(Payment) -> bool,
+) -> rusqlite::Result<()> {
+    let (mut conditions, mut values) = (Vec::new(), Vec::new());
+    let mut narrow = |condition: &'static str, value: Value| {
+        conditions.push(condition);
+        values.push(value);
+    };
+    if let Some(integration) = &filter.integration {
+        narrow("integration_id = (SELECT id FROM integration WHERE name = ?)", integration.clone().into());
+    }
+    if let Some(trust) = filter.trust {
+        narrow("trust = ?", trust.code().to_owned().into());
+    }
+    if let Some(reference) = &filter.reference {
+        narrow("reference = ?", reference.clone().into());
+    }
+    if let Some(since) = filter.since {
+        narrow("first_seen >= ?", millis(since).into());
+    }
+    if let Some(until) = filter.until {
+        narrow("first_seen < ?", millis(until).into());
+    }
+    let statuses;
+    if !filter.statuses.is_empty() {
+        statuses = format!("status IN ({})", vec!["?"; filter.statuses.len()].join(", "));
+        conditions.push(&statuses);
+        values.extend(filter.statuses.iter().map(|status| Value::from(status.code().to_owned())));
+    }
+    let such = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    values.push(filter.limit.map_or(-1, i64::from).into());
+    let mut statement = connection.prepare(&format!(
+        "SELECT {} FROM payment JOIN integration ON integration.id = integration_id {such} ORDER BY payment.id DESC LIMIT ?",
+        rows::PAYMENT
+    ))?;
+    let mut found = statement.query(params_from_iter(values))?;
+    while let Some(row) = found.next()? {
+        if !each(rows::payment(row)?.1) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.
+pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&str>) -> rusqlite::Result<Vec<Story>> {
+    let key: Value = match names::guid_bytes(name) {
+        Some(guid) => guid.to_vec().into(),
+        None => name.to_owned().into(),
+    };
+    for condition in ["gateway_key = ?1", "payment.gateway_reference = ?1", "payment.reference = ?1"] {
+        let value = if condition.starts_with("gateway_key") { key.clone() } else { name.to_owned().into() };
+        let found: Vec<(i64, Known)> = connection
+            .prepare_cached(&format!(
+                "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+                 LEFT JOIN poll ON poll.payment_id = payment.id \
+                 WHERE {condition} AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
+                rows::PAYMENT,
+                rows::PLAN
+            ))?
+            .query_map(rusqlite::params![value, integration], rows::known)?
+            .collect::<rusqlite::Result<_>>()?;
+        if !found.is_empty() {
+            return found.into_iter().map(|(id, known)| story(connection, id, known)).collect();
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Story> {
+    let events = connection
+        .prepare_cached(
+            "SELECT id, at, channel, evidence, outcome, said, status, trust, digest FROM event WHERE payment_id = ?1 \
+             ORDER BY id",
+        )?
+        .query_map([id], |row| {
+            Ok(EventRow {
+                id: row.get(0)?,
+                at: rows::instant(row, 1)?,
+                channel: row.get(2)?,
+                evidence: row.get(3)?,
+                outcome: row.get(4)?,
+                said: row.get(5)?,
+                status: row.get(6)?,
+                trust: row.get(7)?,
+                digest: row.get(8)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let polls = connection
+        .prepare_cached(
+            "SELECT first_at, last_at, count, outcome, detail FROM poll_log WHERE payment_id = ?1 ORDER BY first_at",
+        )?
+        .query_map([id], |row| {
+            Ok(PollRow {
+                first_at: rows::instant(row, 0)?,
+                last_at: rows::instant(row, 1)?,
+                count: row.get(2)?,
+                outcome: row.get(3)?,
+                detail: row.get(4)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut letters = Vec::new();
+    outbox::list(connection, Some(id), |letter| {
+        letters.push(letter);
+        true
+    })?;
+    Ok(Story { known, events, polls, letters, discrepancies: discrepancies::of_payment(connection, id)? })
+}

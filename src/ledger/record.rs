@@ -1,0 +1,154 @@
+//! The one door: an observation goes in, and everything that follows from it is stored in one transaction.
+
+use std::net::IpAddr;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::chain::{self, Link};
+use super::rows::{self, StoredKey, millis};
+use super::writer::Desk;
+use super::{discrepancies, outbox, polls, quarantine};
+use crate::domain::{Decision, GatewayKey, Known, Observation, Outcome, Payment, Status, Terms};
+
+/// What became of an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What it was.
+    pub outcome: Outcome,
+    /// Where the payment stands now.
+    pub status: Status,
+}
+
+/// Decides about `seen` and stores the decision. `body` is the digest of its body.
+pub(super) fn record(
+    desk: &mut Desk<'_>,
+    seen: &Observation,
+    body: &Link,
+    peer: Option<IpAddr>,
+    terms: &Terms,
+) -> rusqlite::Result<Recorded> {
+    let integration = desk.integration(&seen.integration)?;
+    let found = find(desk, integration, &seen.key)?;
+    let (id, known) = found.map_or((None, None), |(id, known)| (Some(id), Some(known)));
+    let decision = Payment::decide(known.as_ref(), seen, terms);
+
+    let id = match (id, &known) {
+        (Some(id), Some(known)) => {
+            if known.payment != decision.payment {
+                update(desk, id, &decision.payment)?;
+            }
+            id
+        }
+        _ => insert(desk, integration, &decision.payment)?,
+    };
+    if decision.outcome.is_event() {
+        append(desk, id, seen, body, &decision)?;
+    }
+    if decision.outcome == Outcome::Contradicted {
+        let reason = decision.findings.first().map_or_else(String::new, |finding| {
+            format!("contradicts what is known of the payment: {} instead of {}", finding.found, finding.expected)
+        });
+        quarantine::keep(desk, integration, seen.at, peer, "contradicts", &reason, None, &seen.body)?;
+    }
+    if known.as_ref().map(|known| known.plan) != Some(decision.plan) {
+        polls::plan(desk, id, &decision.plan, seen.at)?;
+    }
+    if seen.channel == crate::domain::Channel::Poll {
+        polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
+    }
+    outbox::withdraw(desk, id, &decision.withdrawn, seen.at)?;
+    outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
+    discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
+    discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
+    Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
+}
+
+/// The payment with this key, if we have heard of it.
+pub(super) fn find(desk: &Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
+    desk.connection
+        .prepare_cached(&format!(
+            "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+             LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
+            rows::PAYMENT,
+            rows::PLAN
+        ))?
+        .query_row(params![integration, StoredKey(key)], rows::known)
+        .optional()
+}
+
+fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<i64> {
+    desk.connection
+        .prepare_cached(
+            "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, amount_paid, currency, \
+             mode, status, wire_status, trust, poll_url, first_seen, last_changed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .insert(params![
+            integration,
+            StoredKey(&payment.key),
+            payment.facts.reference,
+            payment.facts.gateway_reference,
+            payment.facts.amount,
+            payment.facts.amount_paid,
+            payment.currency,
+            payment.mode,
+            payment.status,
+            payment.wire_status,
+            payment.trust,
+            payment.poll_url,
+            millis(payment.first_seen),
+            millis(payment.last_changed),
+        ])
+}
+
+fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
+    desk.connection
+        .prepare_cached(
+            "UPDATE payment SET reference = ?2, gateway_reference = ?3, amount = ?4, amount_paid = ?5, status = ?6, \
+             wire_status = ?7, trust = ?8, poll_url = ?9, last_changed = ?10 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            payment.facts.reference,
+            payment.facts.gateway_reference,
+            payment.facts.amount,
+            payment.facts.amount_paid,
+            payment.status,
+            payment.wire_status,
+            payment.trust,
+            payment.poll_url,
+            millis(payment.last_changed),
+        ])?;
+    Ok(())
+}
+
+/// Appends the event, chained to the one before it.
+fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
+    let (after, outcome) = (&decision.payment, decision.outcome);
+    let digest = chain::link(&desk.head()?, seen, outcome, after, body);
+    desk.connection
+        .prepare_cached(
+            "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, reference, gateway_reference, \
+             amount, amount_paid, status, trust, body, digest) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
+        .execute(params![
+            id,
+            millis(seen.at),
+            seen.channel,
+            seen.evidence,
+            outcome,
+            seen.status,
+            seen.wire_status,
+            seen.facts.reference,
+            seen.facts.gateway_reference,
+            seen.facts.amount,
+            seen.facts.amount_paid,
+            after.status,
+            after.trust,
+            seen.body,
+            digest,
+        ])?;
+    desk.advance(digest);
+    Ok(())
+}

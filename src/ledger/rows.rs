@@ -1,0 +1,157 @@
+//! Rows ⇄ domain values. A row that cannot be read back is reported with its column, never guessed at.
+
+use chrono::DateTime;
+use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
+use rusqlite::{Row, ToSql};
+
+use crate::domain::{
+    Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known, Mode,
+    Outcome, Pace, Payment, PollPlan, PollUrl, Reference, Severity, Status, Timestamp, Trust, WireStatus,
+};
+
+/// The columns that [`payment`] reads, in its order.
+pub(super) const PAYMENT: &str = "payment.id, integration.name, gateway_key, payment.reference, payment.gateway_reference, \
+     payment.amount, payment.amount_paid, currency, mode, payment.status, payment.wire_status, payment.trust, poll_url, \
+     first_seen, last_changed";
+
+/// The columns that [`plan`] reads, following [`PAYMENT`].
+pub(super) const PLAN: &str = "poll.due, poll.pace, poll.attempt, poll.since, poll.asked";
+
+/// Where the columns of [`PLAN`] begin after those of [`PAYMENT`].
+const PLAN_AT: usize = 15;
+
+/// A stored gateway key: 16 bytes if it is a GUID, else text.
+pub(super) struct StoredKey<'a>(pub(super) &'a GatewayKey);
+
+impl ToSql for StoredKey<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0.guid() {
+            Some(guid) => ToSqlOutput::Owned(Value::Blob(guid.to_vec())),
+            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_str().as_bytes())),
+        })
+    }
+}
+
+/// Names are stored as their text, codes as their word, amounts as ten-thousandths.
+macro_rules! stored {
+    ($($type:ty => $text:ident),+ $(,)?) => {
+        $(impl ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.$text().into())
+            }
+        })+
+    };
+}
+
+stored! {
+    Reference => as_str,
+    GatewayReference => as_str,
+    WireStatus => as_str,
+    PollUrl => as_str,
+    Currency => code,
+    Mode => code,
+    Status => code,
+    Trust => code,
+    Pace => code,
+    Channel => code,
+    Evidence => code,
+    Outcome => code,
+    Class => code,
+    Severity => code,
+}
+
+impl ToSql for Amount {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.ten_thousandths().into())
+    }
+}
+
+/// Instants are stored as milliseconds.
+pub(super) const fn millis(at: Timestamp) -> i64 {
+    at.timestamp_millis()
+}
+
+/// The payment of a row of [`PAYMENT`], with its row number.
+pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<(i64, Payment)> {
+    let payment = Payment {
+        integration: text(row, 1, |text| IntegrationName::parse(text).ok())?,
+        key: gateway_key(row, 2)?,
+        facts: Facts {
+            reference: maybe(row, 3, |text| Reference::parse(text).ok())?,
+            gateway_reference: maybe(row, 4, |text| GatewayReference::parse(text).ok())?,
+            amount: amount(row, 5)?,
+            amount_paid: amount(row, 6)?,
+        },
+        currency: text(row, 7, |text| text.parse().ok())?,
+        mode: text(row, 8, Mode::from_code)?,
+        status: text(row, 9, Status::from_code)?,
+        wire_status: maybe(row, 10, |text| WireStatus::parse(text).ok())?,
+        trust: text(row, 11, Trust::from_code)?,
+        poll_url: maybe(row, 12, PollUrl::stored)?,
+        first_seen: instant(row, 13)?,
+        last_changed: instant(row, 14)?,
+    };
+    Ok((row.get(0)?, payment))
+}
+
+/// The payment and plan of a row of [`PAYMENT`] and [`PLAN`].
+pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(i64, Known)> {
+    let (id, payment) = payment(row)?;
+    let plan = match row.get_ref(PLAN_AT + 1)? {
+        ValueRef::Null => PollPlan::none(payment.first_seen),
+        _ => PollPlan {
+            due: maybe_instant(row, PLAN_AT)?,
+            pace: text(row, PLAN_AT + 1, Pace::from_code)?,
+            attempt: row.get(PLAN_AT + 2)?,
+            since: instant(row, PLAN_AT + 3)?,
+            asked: maybe_instant(row, PLAN_AT + 4)?,
+        },
+    };
+    Ok((id, Known { payment, plan }))
+}
+
+/// A text column, read by `parse`.
+pub(super) fn text<T>(row: &Row<'_>, at: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text = row.get_ref(at)?.as_str()?;
+    parse(text).ok_or_else(|| unreadable(at, Type::Text))
+}
+
+/// A text column that may be absent.
+pub(super) fn maybe<T>(row: &Row<'_>, at: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(at)? {
+        ValueRef::Null => Ok(None),
+        _ => text(row, at, parse).map(Some),
+    }
+}
+
+/// An instant.
+pub(super) fn instant(row: &Row<'_>, at: usize) -> rusqlite::Result<Timestamp> {
+    DateTime::from_timestamp_millis(row.get(at)?).ok_or_else(|| unreadable(at, Type::Integer))
+}
+
+/// An instant that may be absent.
+pub(super) fn maybe_instant(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+    match row.get_ref(at)? {
+        ValueRef::Null => Ok(None),
+        _ => instant(row, at).map(Some),
+    }
+}
+
+/// An amount that may be absent.
+pub(super) fn amount(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Amount>> {
+    let units: Option<i64> = row.get(at)?;
+    units.map(|units| Amount::from_ten_thousandths(units).ok_or_else(|| unreadable(at, Type::Integer))).transpose()
+}
+
+fn gateway_key(row: &Row<'_>, at: usize) -> rusqlite::Result<GatewayKey> {
+    match row.get_ref(at)? {
+        ValueRef::Blob(bytes) => bytes.try_into().ok().map(GatewayKey::from_guid),
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| GatewayKey::parse(text).ok()),
+        _ => None,
+    }
+    .ok_or_else(|| unreadable(at, Type::Blob))
+}
+
+fn unreadable(at: usize, kind: Type) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(at, kind, "not a value this release writes".into())
+}

@@ -1,0 +1,28 @@
+//! What happens by the clock, so that it happens once: a row when it begins, completed when it ends.
+
+use rusqlite::{Connection, params};
+
+use super::rows::{self, millis};
+use super::writer::Desk;
+use crate::domain::Timestamp;
+
+/// When a run of this name last began.
+pub(super) fn last(connection: &Connection, name: &str) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT max(started) FROM run WHERE name = ?1 AND finished IS NOT NULL")?
+        .query_row([name], |row| rows::maybe_instant(row, 0))
+}
+
+/// Notes a run that began at `started` and has ended.
+pub(super) fn note(
+    desk: &Desk<'_>,
+    name: &str,
+    started: Timestamp,
+    finished: Timestamp,
+    summary: &str,
+) -> rusqlite::Result<()> {
+    desk.connection
+        .prepare_cached("INSERT INTO run (name, started, finished, summary) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![name, millis(started), millis(finished), summary])?;
+    Ok(())
+}

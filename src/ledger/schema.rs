@@ -1,0 +1,99 @@
+//! Opening a ledger file: its settings, its migrations, and the lock that keeps a second daemon out.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::LedgerError;
+
+/// Every migration in order; a ledger's `user_version` says how many it has had.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// How long a write waits for another process before the caller is told to come back.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// How large the write-ahead log may stay after a checkpoint, in bytes.
+const WAL_KEPT: i64 = 16 * 1024 * 1024;
+
+/// How many prepared statements stay ready.
+const STATEMENTS: usize = 64;
+
+/// Opens `path` for writing, creating and migrating it as needed.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
+    if let Some(home) = path.parent().filter(|home| !home.as_os_str().is_empty()) {
+        std::fs::create_dir_all(home).map_err(|source| LedgerError::File { path: home.to_owned(), source })?;
+    }
+    let opened = |source| LedgerError::Storage { doing: "opened", source };
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(opened)?;
+    connection.busy_timeout(BUSY).map_err(opened)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(opened)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(opened)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
+    connection.pragma_update(None, "trusted_schema", false).map_err(opened)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT).map_err(opened)?;
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens `path` for reading only; nothing this connection does can change the ledger.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    let opened = |source| LedgerError::Storage { doing: "opened", source };
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(opened)?;
+    connection.busy_timeout(BUSY).map_err(opened)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let found = version(&connection).map_err(opened)?;
+    refuse_newer(found, path)?;
+    Ok(connection)
+}
+
+/// Takes the lock of the one daemon that may serve `path`; it lasts as long as the file stays open.
+pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let lock = PathBuf::from(lock);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(|source| LedgerError::File { path: lock.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(LedgerError::File { path: lock, source }),
+    }
+}
+
+/// Brings the schema up to ours, one migration a transaction.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
+    let failed = |source| LedgerError::Storage { doing: "migrated", source };
+    loop {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let found = version(&transaction).map_err(failed)?;
+        refuse_newer(found, path)?;
+        let Some(next) = usize::try_from(found).ok().and_then(|had| MIGRATIONS.get(had)) else {
+            return Ok(());
+        };
+        transaction.execute_batch(next).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", found + 1).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn refuse_newer(found: i64, path: &Path) -> Result<(), LedgerError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known { Err(LedgerError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
+}

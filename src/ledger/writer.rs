@@ -1,0 +1,264 @@
+//! The one thread that writes. It takes everything that is waiting, applies it in one transaction, commits once and
+//! only then answers: the cost of an fsync is shared by all who wait for it, and `Ok` always means "on disk".
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::chain::{self, Link};
+use super::{Admission, LedgerError, QuarantineLimits};
+use crate::domain::IntegrationName;
+
+/// How many works share one commit at most: enough to make fsync cheap, few enough to keep the first one's wait short.
+const GROUP: usize = 256;
+
+/// What a work may use while its transaction is open.
+pub(super) struct Desk<'a> {
+    pub(super) connection: &'a Connection,
+    memory: &'a mut Memory,
+    limits: QuarantineLimits,
+}
+
+/// What the writer remembers between works. Forgotten whenever a transaction fails.
+#[derive(Default)]
+struct Memory {
+    head: Option<Link>,
+    integrations: HashMap<IntegrationName, i64>,
+    quarantined: Option<(u32, u64)>,
+    woken: Woken,
+}
+
+/// Who has something to do once the group is on disk.
+#[derive(Clone, Copy, Default)]
+struct Woken {
+    poller: bool,
+    mailer: bool,
+}
+
+/// Bells that ring after a commit which made something due.
+#[derive(Clone, Default)]
+pub(super) struct Bells {
+    pub(super) poller: Arc<Notify>,
+    pub(super) mailer: Arc<Notify>,
+}
+
+impl Desk<'_> {
+    /// The digest of the newest event.
+    pub(super) fn head(&mut self) -> rusqlite::Result<Link> {
+        match self.memory.head {
+            Some(head) => Ok(head),
+            None => chain::head(self.connection),
+        }
+    }
+
+    /// A newer event was written.
+    pub(super) const fn advance(&mut self, head: Link) {
+        self.memory.head = Some(head);
+    }
+
+    /// The number of an integration, given to it the first time it is named.
+    pub(super) fn integration(&mut self, name: &IntegrationName) -> rusqlite::Result<i64> {
+        if let Some(id) = self.memory.integrations.get(name) {
+            return Ok(*id);
+        }
+        self.connection
+            .prepare_cached("INSERT INTO integration (name) VALUES (?1) ON CONFLICT DO NOTHING")?
+            .execute([name.as_str()])?;
+        let id = self
+            .connection
+            .prepare_cached("SELECT id FROM integration WHERE name = ?1")?
+            .query_row([name.as_str()], |row| row.get(0))?;
+        self.memory.integrations.insert(name.clone(), id);
+        Ok(id)
+    }
+
+    /// How much may wait in quarantine.
+    pub(super) const fn quarantine_limits(&self) -> QuarantineLimits {
+        self.limits
+    }
+
+    /// How many posts and bytes are in quarantine, if that was counted since another process could have changed it.
+    pub(super) const fn quarantined(&self) -> Option<(u32, u64)> {
+        self.memory.quarantined
+    }
+
+    /// So many posts and bytes are in quarantine now.
+    pub(super) const fn remember_quarantined(&mut self, posts: u32, bytes: u64) {
+        self.memory.quarantined = Some((posts, bytes));
+    }
+
+    /// Once this is on disk, the poller should look at what is due.
+    pub(super) const fn wake_poller(&mut self) {
+        self.memory.woken.poller = true;
+    }
+
+    /// Once this is on disk, the mailer should look at what is due.
+    pub(super) const fn wake_mailer(&mut self) {
+        self.memory.woken.mailer = true;
+    }
+}
+
+/// Something to be written. May be applied a second time, alone, if another of its group failed.
+trait Work: Send {
+    fn apply(&mut self, desk: &mut Desk<'_>) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, result: Result<(), LedgerError>);
+}
+
+/// A work made of a closure, and who waits for what it returns.
+struct Task<F, T> {
+    apply: F,
+    value: Option<T>,
+    waiting: oneshot::Sender<Result<T, LedgerError>>,
+}
+
+impl<F, T> Work for Task<F, T>
+where
+    F: FnMut(&mut Desk<'_>) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn apply(&mut self, desk: &mut Desk<'_>) -> rusqlite::Result<()> {
+        self.value = Some((self.apply)(desk)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), LedgerError>) {
+        let Self { value, waiting, .. } = *self;
+        // Whoever waited may have left; what was committed stays committed.
+        let _ = waiting.send(result.and_then(|()| value.ok_or(LedgerError::Closed)));
+    }
+}
+
+/// The way to the writer thread, and the thread.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Work>>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Starts the thread over `connection`, with room for `capacity` works to wait.
+    pub(super) fn start(
+        connection: Connection,
+        capacity: usize,
+        limits: QuarantineLimits,
+        bells: Bells,
+    ) -> std::io::Result<Self> {
+        let (queue, works) = mpsc::channel(capacity);
+        let thread = std::thread::Builder::new()
+            .name("ledger-writer".into())
+            .spawn(move || run(connection, works, limits, &bells))?;
+        Ok(Self { queue, thread })
+    }
+
+    /// Has `apply` done in the next group and waits until that is on disk.
+    pub(super) async fn write<F, T>(&self, admission: Admission, apply: F) -> Result<T, LedgerError>
+    where
+        F: FnMut(&mut Desk<'_>) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (waiting, answer) = oneshot::channel();
+        let work: Box<dyn Work> = Box::new(Task { apply, value: None, waiting });
+        match admission {
+            Admission::Refuse => self.queue.try_send(work).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => LedgerError::Full,
+                mpsc::error::TrySendError::Closed(_) => LedgerError::Closed,
+            })?,
+            Admission::Wait => self.queue.send(work).await.map_err(|_| LedgerError::Closed)?,
+        }
+        answer.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Lets the writer finish what is queued, fold the write-ahead log into the ledger, and end.
+    pub(super) fn close(self) {
+        drop(self.queue);
+        if self.thread.join().is_err() {
+            tracing::error!("the ledger writer ended by a panic");
+        }
+    }
+}
+
+/// The thread's life: group after group until nobody can send any more.
+fn run(mut connection: Connection, mut works: mpsc::Receiver<Box<dyn Work>>, limits: QuarantineLimits, bells: &Bells) {
+    let mut memory = Memory::default();
+    let mut group = Vec::with_capacity(GROUP);
+    while works.blocking_recv_many(&mut group, GROUP) > 0 {
+        write_group(&mut connection, &mut memory, limits, &mut group);
+        let woken = std::mem::take(&mut memory.woken);
+        if woken.poller {
+            bells.poller.notify_one();
+        }
+        if woken.mailer {
+            bells.mailer.notify_one();
+        }
+    }
+    if let Err(error) = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+        tracing::debug!(%error, "the write-ahead log stays beside the ledger");
+    }
+}
+
+/// One commit for all; if one of them cannot be applied, each gets a commit of its own.
+fn write_group(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    limits: QuarantineLimits,
+    group: &mut Vec<Box<dyn Work>>,
+) {
+    match commit(connection, memory, limits, group) {
+        Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
+        Err(error) if group.len() > 1 && blames_one(&error) => {
+            for work in group.drain(..) {
+                let mut alone = [work];
+                let result = commit(connection, memory, limits, &mut alone).map_err(LedgerError::written);
+                let [work] = alone;
+                work.answer(result);
+            }
+        }
+        Err(error) => {
+            let error = LedgerError::written(error);
+            group.drain(..).for_each(|work| work.answer(Err(error.again())));
+        }
+    }
+}
+
+/// Applies `works` in one transaction that is on disk when this returns `Ok`, and has left no trace otherwise.
+fn commit(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    limits: QuarantineLimits,
+    works: &mut [Box<dyn Work>],
+) -> rusqlite::Result<()> {
+    // Another process may have written since: what the newest event is must be read inside the transaction.
+    memory.head = None;
+    let result = (|| {
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut desk = Desk { connection: &transaction, memory, limits };
+        for work in works {
+            work.apply(&mut desk)?;
+        }
+        transaction.commit()
+    })();
+    if result.is_err() {
+        *memory = Memory::default();
+    }
+    result
+}
+
+/// Whether the failure may lie in one work, rather than in the disk, the file or the lock that all of them need.
+fn blames_one(error: &rusqlite::Error) -> bool {
+    !matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::OutOfMemory
+        )
+    )
+}
