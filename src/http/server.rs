@@ -1,0 +1,207 @@
+//! A listener with bounds: so many connections, so much time, one answer for each request, and an
+//! end that cuts nobody off. What is asked and answered is the handler's business.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::response::{Response, closing, empty, is_closing};
+use super::wire::Wire;
+
+/// How many headers a request may have; more are answered 431.
+const HEADERS: usize = 64;
+
+/// How many bytes the request line and headers may have, at least; many more are answered 431.
+const HEAD_BYTES: usize = 16 << 10;
+
+/// How many connections beyond the cap are told so at once. More are dropped without a word.
+const REFUSALS: usize = 64;
+
+/// How long a connection beyond the cap may take to say something before it is refused. A reply
+/// that comes before the question confuses some clients.
+const LISTEN_FIRST: Duration = Duration::from_millis(200);
+
+/// What a connection beyond the cap is told.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// How long to wait before accepting again when accepting failed for want of something (usually
+/// file descriptors).
+const OUTAGE_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long requests that are on their way when the end is announced may take to arrive. hyper
+/// drops a connection that has not spoken yet as soon as it is asked to finish.
+const LAST_CALL: Duration = Duration::from_millis(250);
+
+/// How much of everything the peers may take together.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once; one more is answered 503. 1024 by default.
+    pub connections: usize,
+    /// For a request's head to arrive, counted from the moment we are ready for it, and so also
+    /// how long an idle connection is kept. Then it is closed without a word. 10 s by default.
+    pub header_timeout: Duration,
+    /// For the handler to answer, reading the body included; then 408. Also how long a peer may
+    /// leave its answer unread. 15 s by default.
+    pub request_timeout: Duration,
+    /// For requests in flight to be finished once the end was announced. 8 s by default.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            header_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(15),
+            drain_timeout: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Serves HTTP/1.1 until `shutdown` is cancelled, then stops listening, answers what is in flight
+/// or still arriving, and returns. It takes at most `drain_timeout` and a quarter of a second for
+/// that; whoever is cut off then is counted in the log. A handler that runs out of time is
+/// dropped where it awaits; one whose peer has only finished sending is not.
+pub async fn serve<H, F>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, handler: H)
+where
+    H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let last_word = CancellationToken::new();
+    let mut connections = JoinSet::new();
+    let mut refusals = JoinSet::new();
+    let mut outage = false;
+    loop {
+        // In this order: who has left makes room, and who has knocked before the end is let in.
+        let accepted = tokio::select! {
+            biased;
+            Some(ended) = connections.join_next() => {
+                bury(ended);
+                continue;
+            }
+            Some(ended) = refusals.join_next() => {
+                bury(ended);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                outage = false;
+                let wire = Wire::new(stream, limits.request_timeout);
+                if connections.len() < limits.connections {
+                    let last_word = last_word.clone();
+                    connections.spawn(converse(wire, peer, limits, last_word, handler.clone()));
+                } else if refusals.len() < REFUSALS {
+                    refusals.spawn(refuse(wire));
+                }
+            }
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) => {
+                if !outage {
+                    tracing::warn!(%error, "cannot accept connections; trying until it works");
+                }
+                outage = true;
+                tokio::select! {
+                    () = sleep(OUTAGE_PAUSE) => {}
+                    () = shutdown.cancelled() => break,
+                }
+            }
+        }
+    }
+    drop(listener);
+    if timeout(LAST_CALL, all_ended([&mut connections, &mut refusals])).await.is_ok() {
+        return;
+    }
+    last_word.cancel();
+    let drained = timeout(limits.drain_timeout, all_ended([&mut connections, &mut refusals])).await;
+    if drained.is_err() {
+        let connections = connections.len();
+        tracing::warn!(connections, "cut connections that did not finish in time");
+    }
+}
+
+async fn converse<H, F>(wire: Wire, peer: SocketAddr, limits: Limits, last_word: CancellationToken, handler: H)
+where
+    H: Fn(Request<Incoming>, SocketAddr) -> F,
+    F: Future<Output = Response>,
+{
+    let mid_sentence = wire.mid_sentence();
+    let service = service_fn(move |request| {
+        let answer = timeout(limits.request_timeout, handler(request, peer));
+        let mid_sentence = mid_sentence.clone();
+        async move {
+            let too_slow = |_| closing(empty(StatusCode::REQUEST_TIMEOUT));
+            let response = answer.await.unwrap_or_else(too_slow);
+            if is_closing(&response) {
+                mid_sentence.set();
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(HEADERS)
+        .max_buf_size(HEAD_BYTES)
+        .half_close(true)
+        .serve_connection(TokioIo::new(wire), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = last_word.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended early");
+    }
+}
+
+async fn refuse(mut wire: Wire) {
+    timeout(LISTEN_FIRST, wire.spoken_to()).await.ok();
+    wire.mid_sentence().set();
+    if wire.write_all(REFUSAL).await.is_ok() {
+        wire.shutdown().await.ok();
+    }
+}
+
+/// Whether a connection was lost while it waited to be accepted. Then the next may be fine.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+async fn all_ended(tasks: [&mut JoinSet<()>; 2]) {
+    for tasks in tasks {
+        while let Some(ended) = tasks.join_next().await {
+            bury(ended);
+        }
+    }
+}
+
+/// A panic takes one connection with it, not the house; but it is a bug, and is said so.
+fn bury(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task ended in a bug");
+    }
+}
+
+#[cfg(test)]
+mod tests;
