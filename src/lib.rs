@@ -4,3 +4,5 @@ pub mod domain;
 pub mod http;
 pub mod ledger;
 pub mod protocol;
+pub mod receiver;
+pub mod reconciler;

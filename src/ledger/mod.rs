@@ -230,16 +230,21 @@ impl Reader {
         query(&connection).map_err(LedgerError::read)
     }
 
-    /// The payments to ask about at `now`, the longest due first, and when the next one after them is due.
+    /// The payments of these integrations to ask about at `now`, the longest due first, and when the next one after
+    /// them is due.
     ///
     /// # Errors
     /// The ledger could not be read; look again later.
     pub async fn due_polls(
         &self,
+        integrations: Vec<String>,
         now: Timestamp,
         limit: usize,
     ) -> Result<(Vec<DuePoll>, Option<Timestamp>), LedgerError> {
-        self.read(move |connection| Ok((polls::due(connection, now, limit)?, polls::next_due(connection, now)?))).await
+        self.read(move |connection| {
+            Ok((polls::due(connection, &integrations, now, limit)?, polls::next_due(connection, now)?))
+        })
+        .await
     }
 
     /// The letters to send at `now`, the oldest first, and when the next one after them is due.

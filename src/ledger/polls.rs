@@ -119,16 +119,23 @@ pub(super) fn ask_about_open(desk: &mut Desk<'_>, integration: i64, now: Timesta
     Ok(asked)
 }
 
-/// The payments that are due at `now`, the longest due first, at most `limit`.
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<DuePoll>> {
+/// The payments of these integrations that are due at `now`, the longest due first, at most `limit`.
+pub(super) fn due(
+    connection: &Connection,
+    integrations: &[String],
+    now: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<DuePoll>> {
+    let names = serde_json::to_string(integrations).unwrap_or_default();
     connection
         .prepare_cached(&format!(
             "SELECT {}, {} FROM poll JOIN payment ON payment.id = poll.payment_id \
-             JOIN integration ON integration.id = integration_id WHERE poll.due <= ?1 ORDER BY poll.due LIMIT ?2",
+             JOIN integration ON integration.id = integration_id WHERE poll.due <= ?1 \
+             AND integration.name IN (SELECT value FROM json_each(?3)) ORDER BY poll.due LIMIT ?2",
             rows::PAYMENT,
             rows::PLAN
         ))?
-        .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX), names], |row| {
             let (id, known) = rows::known(row)?;
             Ok(DuePoll { id, payment: known.payment, due: known.plan.due.unwrap_or(now) })
         })?

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Verified;
-use crate::domain::{GatewayKey, Observation, Payment, Timestamp};
+use crate::domain::{GatewayKey, Observation, Origin, Payment, Timestamp};
 
 /// A post as it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +126,9 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// # Errors
     /// The post is not to be believed; the caller answers as the rejection says and keeps it in quarantine.
     fn read_post(&self, post: &Post<'_>, at: Timestamp) -> Result<Verified<Observation>, Rejection>;
+
+    /// Where it lives: integrations that share an origin share its courtesy limits.
+    fn origin(&self) -> &Origin;
 
     /// Whether this gateway can be asked about a payment at all.
     fn confirmable(&self) -> bool;

@@ -11,11 +11,13 @@
 //! Nothing above this room names a gateway.
 
 mod gateway;
+mod integration;
 mod keys;
 mod verified;
 pub mod zimbabwe;
 
 pub use gateway::{Answer, Gateway, Method, Post, Question, Rejection, Unproven};
+pub use integration::{Integration, Integrations};
 pub use keys::{Key, Keys, NotAKey};
 pub use verified::Verified;
 

@@ -5,7 +5,7 @@
 use super::status_update::proven_fields;
 use super::{Fields, Rule};
 use crate::domain::{
-    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Payment, Status, Timestamp,
+    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, Status, Timestamp,
 };
 use crate::protocol::{Answer, Gateway, Post, Question, Rejection, Setup, Unproven, Verified};
 
@@ -41,6 +41,10 @@ impl Gateway for Button {
             body: post.body.to_vec(),
         };
         Ok(Verified::attest(observation, key))
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.0.origin
     }
 
     fn confirmable(&self) -> bool {

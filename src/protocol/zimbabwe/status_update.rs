@@ -116,6 +116,10 @@ impl Gateway for StatusUpdates {
         }
     }
 
+    fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
     fn confirmable(&self) -> bool {
         true
     }

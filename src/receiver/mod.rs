@@ -1,0 +1,210 @@
+//! Floor 3: they call us. Route → verify → record → reply.
+//!
+//! One table turns what happened into a status code ([`Verdict::response`]). A 2xx goes out only after the ledger
+//! has the message on disk.
+
+mod flood;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode};
+
+use crate::http::{self, BodyError, Cidr, Response};
+use crate::ledger::{Admission, Ledger, LedgerError, Refused};
+use crate::protocol::{Integration, Integrations, Post, Rejection};
+use flood::Flood;
+
+/// How long a gateway is asked to wait when its message could not be stored, in seconds.
+const COME_BACK: u64 = 5;
+
+/// What the receiver may take.
+#[derive(Clone, Debug)]
+pub struct ReceiverSettings {
+    /// The largest body, in bytes.
+    pub max_body: usize,
+    /// How many refused posts are kept from one peer in a minute before it is told to stop.
+    pub refusals_per_minute: u32,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
+}
+
+/// The public door.
+pub struct Receiver {
+    ledger: Arc<Ledger>,
+    integrations: Arc<Integrations>,
+    settings: ReceiverSettings,
+    flood: Flood,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+enum Verdict {
+    /// Authentic and on disk, or suspect and in quarantine: nothing better would come of sending it again.
+    Taken,
+    /// Not a message of the protocol: quarantined.
+    Malformed,
+    /// Its proof does not hold: quarantined.
+    Forged,
+    /// There is no such integration, or no such page.
+    NotFound,
+    /// Only posts are taken.
+    WrongMethod,
+    /// Not the media type of the integration's protocol, or compressed.
+    WrongType,
+    /// The body is larger than any message.
+    TooLarge,
+    /// The peer stopped in the middle of the body.
+    Broken,
+    /// This peer has sent too much that was refused.
+    Flood(Duration),
+    /// It could not be stored. The gateway shall bring it again.
+    NotStored(LedgerError),
+}
+
+impl Verdict {
+    fn response(&self) -> Response {
+        let (status, header) = match self {
+            Self::Taken => (StatusCode::OK, None),
+            Self::Malformed | Self::Broken => (StatusCode::BAD_REQUEST, None),
+            Self::Forged => (StatusCode::FORBIDDEN, None),
+            Self::NotFound => (StatusCode::NOT_FOUND, None),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, HeaderValue::from_static("POST")))),
+            Self::WrongType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, None),
+            Self::Flood(wait) => {
+                (StatusCode::TOO_MANY_REQUESTS, Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))))
+            }
+            Self::NotStored(_) => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, HeaderValue::from(COME_BACK)))),
+        };
+        let mut response = http::empty(status);
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value);
+        }
+        match self {
+            Self::NotFound | Self::WrongMethod | Self::WrongType | Self::TooLarge | Self::Broken => {
+                http::closing(response)
+            }
+            Self::Taken | Self::Malformed | Self::Forged | Self::Flood(_) | Self::NotStored(_) => response,
+        }
+    }
+}
+
+impl Receiver {
+    /// A door to `ledger` for `integrations`.
+    pub fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, settings: ReceiverSettings) -> Self {
+        let flood = Flood::new(settings.refusals_per_minute);
+        Self { ledger, integrations, settings, flood }
+    }
+
+    /// Answers one request from `peer`.
+    pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let peer = http::client_ip(peer.ip(), forwarded_for(request.headers()), &self.settings.trusted_proxies);
+        let path = request.uri().path().to_owned();
+        let verdict = match path.strip_prefix("/paynow/").and_then(|name| self.integrations.find(name)) {
+            Some(integration) => self.receive(&integration, request, peer).await,
+            None => Verdict::NotFound,
+        };
+        if let Verdict::NotStored(error) = &verdict {
+            tracing::error!(%error, "a post could not be stored; the gateway is asked to bring it again");
+        }
+        verdict.response()
+    }
+
+    /// Takes one post for `integration`.
+    async fn receive(&self, integration: &Arc<Integration>, request: Request<Incoming>, peer: IpAddr) -> Verdict {
+        if request.method() != Method::POST {
+            return Verdict::WrongMethod;
+        }
+        let gateway = &integration.gateway;
+        if !has_type(request.headers(), gateway.media_type()) || request.headers().contains_key(CONTENT_ENCODING) {
+            return Verdict::WrongType;
+        }
+        let (head, body) = request.into_parts();
+        let body = match http::read_body(body, self.settings.max_body).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return Verdict::TooLarge,
+            Err(BodyError::Broken) => return Verdict::Broken,
+        };
+        let signatures: Vec<&[u8]> = gateway
+            .signature_header()
+            .map(|name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect())
+            .unwrap_or_default();
+
+        let now = Utc::now();
+        match gateway.read_post(&Post { body: &body, signatures: &signatures }, now) {
+            Ok(seen) => {
+                let reference = seen.value().facts.reference.clone();
+                let channel = seen.value().channel.code();
+                let terms = Arc::clone(&integration.terms);
+                match self.ledger.record(seen, Some(peer), terms, Admission::Refuse).await {
+                    Ok(recorded) => {
+                        tracing::info!(
+                            integration = %integration.name,
+                            payment.reference = reference.as_ref().map(tracing::field::display),
+                            payment.status = recorded.status.code(),
+                            channel,
+                            outcome = recorded.outcome.code(),
+                            "post recorded"
+                        );
+                        Verdict::Taken
+                    }
+                    Err(error) => Verdict::NotStored(error),
+                }
+            }
+            Err(rejection) => self.refuse(integration, rejection, peer, now, &signatures, &body).await,
+        }
+    }
+
+    /// Keeps a post that is not to be believed, unless this peer has sent too many.
+    async fn refuse(
+        &self,
+        integration: &Integration,
+        rejection: Rejection,
+        peer: IpAddr,
+        at: crate::domain::Timestamp,
+        signatures: &[&[u8]],
+        body: &[u8],
+    ) -> Verdict {
+        if let Err(wait) = self.flood.admit(peer, Instant::now()) {
+            return Verdict::Flood(wait);
+        }
+        let reason = rejection.to_string();
+        let (kind, key, verdict) = match rejection {
+            Rejection::Malformed(_) => ("malformed", None, Verdict::Malformed),
+            Rejection::Forged(_) => ("forged", None, Verdict::Forged),
+            Rejection::Suspect { key, .. } => ("suspect", key, Verdict::Taken),
+        };
+        tracing::warn!(integration = %integration.name, %peer, kind, reason, "post refused, kept in quarantine");
+        let refused = Refused {
+            integration: integration.name.clone(),
+            at,
+            peer: Some(peer),
+            kind,
+            reason,
+            signature: signatures.first().map(|value| String::from_utf8_lossy(value).into_owned()),
+            key,
+            body: body.to_vec(),
+        };
+        match self.ledger.refuse(refused, Arc::clone(&integration.terms)).await {
+            Ok(()) => verdict,
+            Err(error) => Verdict::NotStored(error),
+        }
+    }
+}
+
+/// Whether the request states `wanted`, or nothing at all: what proves a message is its hash, not a header.
+fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let Some(stated) = headers.get(CONTENT_TYPE) else { return true };
+    let stated = stated.to_str().unwrap_or_default();
+    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
+}
+
+/// The values of every `X-Forwarded-For`, in order.
+fn forwarded_for(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
+    headers.get_all("x-forwarded-for").iter().map(|value| value.to_str().unwrap_or("?"))
+}

@@ -1,0 +1,12 @@
+//! Floor 3: we call them. Due polls, confirmation, and the nightly run.
+//!
+//! Everything here looks at the ledger and does what is due: woken by a bell after a commit, by the heartbeat, and
+//! by nothing else. The path after a crash is the everyday path.
+
+mod heartbeat;
+mod nightly;
+mod poller;
+
+pub use heartbeat::{Heartbeat, HeartbeatError};
+pub use nightly::{Nightly, NightlySettings, due};
+pub use poller::{Poller, PollerSettings};

@@ -1,0 +1,128 @@
+//! The nightly run: everything that can still change is asked about once more, whatever its schedule says.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::Timestamp;
+use crate::ledger::{Ledger, LedgerError};
+use crate::protocol::Integrations;
+
+/// The name of the run in the ledger.
+const NAME: &str = "nightly";
+
+/// When the nightly run happens.
+#[derive(Clone, Debug)]
+pub struct NightlySettings {
+    /// The operator's expression: seconds minutes hours day month weekday.
+    pub schedule: Cron,
+    /// The zone it is meant in.
+    pub zone: Tz,
+}
+
+/// Whether the expression has come due since the last run: right across daylight-saving changes, after downtime
+/// (however many were missed, it is due once) and when the clock steps back (it is not due again).
+pub fn due(schedule: &Cron, zone: Tz, last: Timestamp, now: Timestamp) -> bool {
+    let next: Option<DateTime<Tz>> = schedule.find_next_occurrence(&last.with_timezone(&zone), false).ok();
+    next.is_some_and(|next| next <= now)
+}
+
+/// Who does the nightly run.
+pub struct Nightly {
+    ledger: Arc<Ledger>,
+    integrations: Arc<Integrations>,
+    settings: NightlySettings,
+}
+
+impl Nightly {
+    /// Does the run on `ledger` for `integrations`.
+    pub const fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, settings: NightlySettings) -> Self {
+        Self { ledger, integrations, settings }
+    }
+
+    /// Looks at the clock on every beat until `shutdown`. The only one who runs, so runs never overlap.
+    pub async fn run(self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
+        loop {
+            if let Err(error) = self.look(Utc::now()).await {
+                tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                heard = beat.changed() => if heard.is_err() { return },
+            }
+        }
+    }
+
+    /// Runs if a run is due. A ledger that never had one begins to count now.
+    async fn look(&self, now: Timestamp) -> Result<(), LedgerError> {
+        match self.ledger.reader().last_run(NAME).await? {
+            None => self.ledger.note_run(NAME, now, now, "the ledger was opened for the first time".into()).await,
+            Some(last) if due(&self.settings.schedule, self.settings.zone, last, now) => self.reconcile(now).await,
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// One run.
+    async fn reconcile(&self, started: Timestamp) -> Result<(), LedgerError> {
+        let confirmable = self.integrations.all().into_iter().filter(|integration| integration.gateway.confirmable());
+        let names = confirmable.map(|integration| integration.name.clone()).collect();
+        let asked = self.ledger.ask_about_open(names, started).await?;
+        tracing::info!(payments = asked, "nightly run: everything open is asked about again");
+        self.ledger.note_run(NAME, started, Utc::now(), format!("{asked} open payments made due")).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    fn cron(text: &str) -> Cron {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_is_due_once_a_day_in_the_merchants_zone() {
+        let nightly = cron("0 30 2 * * *");
+        let harare = chrono_tz::Africa::Harare;
+        let last = at("2026-03-12T00:30:00Z");
+        assert!(!due(&nightly, harare, last, at("2026-03-13T00:29:59Z")));
+        assert!(due(&nightly, harare, last, at("2026-03-13T00:30:00Z")));
+        assert!(!due(&nightly, harare, at("2026-03-13T00:30:00.010Z"), at("2026-03-13T00:30:05Z")));
+    }
+
+    #[test]
+    fn many_missed_runs_are_one_and_a_clock_that_steps_back_repeats_none() {
+        let (nightly, zone) = (cron("0 30 2 * * *"), chrono_tz::Africa::Harare);
+        let (last, now) = (at("2026-03-01T00:30:00Z"), at("2026-03-12T09:00:00Z"));
+        assert!(due(&nightly, zone, last, now));
+        assert!(!due(&nightly, zone, now, now));
+        assert!(!due(&nightly, zone, now, at("2026-03-11T09:00:00Z")));
+    }
+
+    #[test]
+    fn daylight_saving_neither_skips_nor_repeats_a_run() {
+        let (nightly, warsaw) = (cron("0 30 2 * * *"), chrono_tz::Europe::Warsaw);
+        let runs_between = |mut last: Timestamp, end: Timestamp| {
+            let (mut now, mut runs) = (last, Vec::new());
+            while now < end {
+                now += chrono::TimeDelta::minutes(5);
+                if due(&nightly, warsaw, last, now) {
+                    runs.push(now);
+                    last = now;
+                }
+            }
+            runs
+        };
+        // The clock goes from 02:00 to 03:00 on 29 March 2026 and from 03:00 back to 02:00 on 25 October 2026.
+        assert_eq!(runs_between(at("2026-03-27T12:00:00Z"), at("2026-03-30T12:00:00Z")).len(), 3);
+        assert_eq!(runs_between(at("2026-10-23T12:00:00Z"), at("2026-10-26T12:00:00Z")).len(), 3);
+    }
+}
