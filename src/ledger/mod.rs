@@ -260,6 +260,14 @@ impl Reader {
             .await
     }
 
+    /// How many polls are scheduled and how many letters wait, for the status line.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn waiting(&self) -> Result<(i64, i64), LedgerError> {
+        self.read(|connection| Ok((polls::scheduled(connection)?, outbox::waiting(connection)?))).await
+    }
+
     /// When a run of this name last began and ended well.
     ///
     /// # Errors

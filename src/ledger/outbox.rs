@@ -235,3 +235,8 @@ pub(super) fn list(
     }
     Ok(())
 }
+
+/// How many letters wait.
+pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'waiting'")?.query_row([], |row| row.get(0))
+}

@@ -148,3 +148,8 @@ pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Res
         .prepare_cached("SELECT min(due) FROM poll WHERE due > ?1")?
         .query_row([millis(now)], |row| rows::maybe_instant(row, 0))
 }
+
+/// How many payments are on the schedule.
+pub(super) fn scheduled(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT count(*) FROM poll WHERE due IS NOT NULL")?.query_row([], |row| row.get(0))
+}

@@ -1,6 +1,7 @@
 //! Refused posts, verbatim: never believed, never lost, never more than the merchant has room for.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use rusqlite::params;
 
@@ -37,11 +38,13 @@ pub struct QuarantineLimits {
     pub posts: u32,
     /// How many bytes of bodies.
     pub bytes: u64,
+    /// For how long.
+    pub age: Duration,
 }
 
 impl Default for QuarantineLimits {
     fn default() -> Self {
-        Self { posts: 10_000, bytes: 64 * 1024 * 1024 }
+        Self { posts: 10_000, bytes: 64 * 1024 * 1024, age: Duration::from_hours(90 * 24) }
     }
 }
 
@@ -98,11 +101,15 @@ pub(super) fn keep(
             .prepare_cached("SELECT count(*), coalesce(sum(length(body)), 0) FROM quarantine")?
             .query_row([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?,
     };
-    while posts > limits.posts || bytes > limits.bytes {
-        let (oldest, size): (i64, i64) = desk
+    let too_old = millis(at - limits.age);
+    loop {
+        let (oldest, since, size): (i64, i64, i64) = desk
             .connection
-            .prepare_cached("SELECT id, length(body) FROM quarantine ORDER BY id LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .prepare_cached("SELECT id, at, length(body) FROM quarantine ORDER BY id LIMIT 1")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if posts <= limits.posts && bytes <= limits.bytes && since >= too_old {
+            break;
+        }
         desk.connection.prepare_cached("DELETE FROM quarantine WHERE id = ?1")?.execute([oldest])?;
         posts = posts.saturating_sub(1);
         bytes = bytes.saturating_sub(size.unsigned_abs());

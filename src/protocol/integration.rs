@@ -12,7 +12,7 @@ pub struct Integration {
     /// Its name in the configuration, in its URL and in the ledger.
     pub name: IntegrationName,
     /// Reads what it posts and asks what we want to know.
-    pub gateway: Box<dyn Gateway>,
+    pub gateway: Arc<dyn Gateway>,
     /// What the merchant decided for it.
     pub terms: Arc<Terms>,
 }

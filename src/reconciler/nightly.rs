@@ -35,12 +35,16 @@ pub fn due(schedule: &Cron, zone: Tz, last: Timestamp, now: Timestamp) -> bool {
 pub struct Nightly {
     ledger: Arc<Ledger>,
     integrations: Arc<Integrations>,
-    settings: NightlySettings,
+    settings: watch::Receiver<NightlySettings>,
 }
 
 impl Nightly {
-    /// Does the run on `ledger` for `integrations`.
-    pub const fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, settings: NightlySettings) -> Self {
+    /// Does the run on `ledger` for `integrations`, by whatever `settings` say at the time.
+    pub const fn new(
+        ledger: Arc<Ledger>,
+        integrations: Arc<Integrations>,
+        settings: watch::Receiver<NightlySettings>,
+    ) -> Self {
         Self { ledger, integrations, settings }
     }
 
@@ -59,9 +63,10 @@ impl Nightly {
 
     /// Runs if a run is due. A ledger that never had one begins to count now.
     async fn look(&self, now: Timestamp) -> Result<(), LedgerError> {
+        let NightlySettings { schedule, zone } = self.settings.borrow().clone();
         match self.ledger.reader().last_run(NAME).await? {
             None => self.ledger.note_run(NAME, now, now, "the ledger was opened for the first time".into()).await,
-            Some(last) if due(&self.settings.schedule, self.settings.zone, last, now) => self.reconcile(now).await,
+            Some(last) if due(&schedule, zone, last, now) => self.reconcile(now).await,
             Some(_) => Ok(()),
         }
     }

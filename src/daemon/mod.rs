@@ -1,0 +1,276 @@
+//! Floor 5: the one place of wiring, lifetime and signals.
+//!
+//! Check → bind → open the ledger → `READY=1` → serve → SIGTERM: stop accepting, finish what is open, stop the loops,
+//! close the ledger last. A task that ends before it was told to stops the house, with its name in the log.
+
+mod admin;
+mod signals;
+mod systemd;
+pub mod telemetry;
+mod wiring;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Environment};
+use crate::http;
+use crate::ledger::{Ledger, LedgerError, Role};
+use crate::mailer::Postman;
+use crate::protocol::Integrations;
+use crate::receiver::Receiver;
+use crate::reconciler::{Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
+use signals::{Signal, Signals};
+
+/// How long the loops may take to end once the last request has been answered.
+const LOOPS_END: Duration = Duration::from_secs(5);
+
+/// Why the daemon did not start, or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// An address could not be listened on.
+    #[error("{key}: cannot listen on {address}: {source}; choose another address or stop what uses it")]
+    Listen {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Something of the system could not be had.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was being attempted.
+        doing: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The ledger could not be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The gateway client could not be made.
+    #[error(transparent)]
+    Client(#[from] http::ClientError),
+    /// The heartbeat could not be started.
+    #[error(transparent)]
+    Heartbeat(#[from] HeartbeatError),
+    /// A task ended before it was told to: a bug. The log has its name.
+    #[error("the {0} ended by itself")]
+    Fell(&'static str),
+}
+
+/// Where to read the configuration again on SIGHUP.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file named on the command line, if any.
+    pub file: Option<PathBuf>,
+    /// The environment at start.
+    pub environment: Environment,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It could not start, or a task of it fell; the caller exits with a code that says which.
+pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
+    let mut signals = Signals::listen().map_err(|source| DaemonError::System { doing: "listen for signals", source })?;
+    let public = wiring::public_listener(&config)?;
+    let admin = wiring::bind("admin.listen", config.admin.listen)?;
+    let addresses =
+        format!("listening on {}, admin on {}", wiring::address(&public)?, wiring::address(&admin)?);
+    let client = http::Client::new(wiring::client(&config))?;
+    let settings = wiring::ledger(&config);
+    let opened = tokio::task::spawn_blocking(move || Ledger::open(&settings, Role::Daemon)).await;
+    let ledger = Arc::new(opened.map_err(|_| LedgerError::Closed)??);
+    let heartbeat = Heartbeat::start().await?;
+
+    let integrations = Arc::new(Integrations::new(wiring::integrations(&config)));
+    let (nightly, schedule) = watch::channel(wiring::nightly(&config));
+    let mut house = House::new(Arc::clone(&ledger), addresses);
+    house.open_doors(&config, public, admin, &integrations);
+    house.start_loops(&config, client, &integrations, schedule, &heartbeat);
+
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ledger = %config.ledger.path.display(), "{}", house.addresses);
+    systemd::ready(&house.addresses);
+    let fell = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => break None,
+                Signal::Reload => reload(&source, &config, &integrations, &nightly, &house.addresses).await,
+            },
+            fell = house.fallen() => break Some(fell),
+        }
+    };
+    systemd::stopping();
+    house.close().await;
+    heartbeat.stop().await;
+    close(ledger).await;
+    match fell {
+        Some(name) => Err(DaemonError::Fell(name)),
+        None => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+    }
+}
+
+/// Everything that runs, by name, and the two words that end it.
+struct House {
+    ledger: Arc<Ledger>,
+    addresses: String,
+    /// No new requests.
+    doors_shut: CancellationToken,
+    /// No new work at all.
+    loops_end: CancellationToken,
+    doors: JoinSet<&'static str>,
+    loops: JoinSet<&'static str>,
+}
+
+impl House {
+    fn new(ledger: Arc<Ledger>, addresses: String) -> Self {
+        Self {
+            ledger,
+            addresses,
+            doors_shut: CancellationToken::new(),
+            loops_end: CancellationToken::new(),
+            doors: JoinSet::new(),
+            loops: JoinSet::new(),
+        }
+    }
+
+    /// The public door and the operators'.
+    fn open_doors(
+        &mut self,
+        config: &Config,
+        public: TcpListener,
+        admin: TcpListener,
+        integrations: &Arc<Integrations>,
+    ) {
+        let receiver =
+            Arc::new(Receiver::new(Arc::clone(&self.ledger), Arc::clone(integrations), wiring::receiver(config)));
+        let handler = move |request, peer| {
+            let receiver = Arc::clone(&receiver);
+            async move { receiver.handle(request, peer).await }
+        };
+        let (limits, shut) = (wiring::limits(config), self.doors_shut.clone());
+        self.doors.spawn(async move {
+            http::serve(public, limits, shut, handler).await;
+            "receiver"
+        });
+        let ledger = Arc::clone(&self.ledger);
+        let handler = move |request, _| admin::handle(Arc::clone(&ledger), request);
+        let shut = self.doors_shut.clone();
+        self.doors.spawn(async move {
+            http::serve(admin, http::Limits::default(), shut, handler).await;
+            "admin door"
+        });
+    }
+
+    /// Those who look at the ledger and do what is due.
+    fn start_loops(
+        &mut self,
+        config: &Config,
+        client: http::Client,
+        integrations: &Arc<Integrations>,
+        schedule: watch::Receiver<NightlySettings>,
+        heartbeat: &Heartbeat,
+    ) {
+        let poller = Poller::new(Arc::clone(&self.ledger), Arc::clone(integrations), client, wiring::poller(config));
+        let nightly = Nightly::new(Arc::clone(&self.ledger), Arc::clone(integrations), schedule);
+        let postman = Postman::new(Arc::clone(&self.ledger), wiring::mailer(config));
+        let (ledger, addresses) = (Arc::clone(&self.ledger), self.addresses.clone());
+        let (beat, end) = (heartbeat.listen(), self.loops_end.clone());
+        self.loops.spawn(named("poller", poller.run(beat.clone(), end.clone())));
+        self.loops.spawn(named("nightly run", nightly.run(beat.clone(), end.clone())));
+        self.loops.spawn(named("mailer", postman.run(beat.clone(), end.clone())));
+        self.loops.spawn(async move {
+            systemd::attend(&ledger, &addresses, beat, end).await;
+            "watchdog"
+        });
+    }
+
+    /// Waits until something ends that should not have, and says what.
+    async fn fallen(&mut self) -> &'static str {
+        let fell = tokio::select! {
+            Some(fell) = self.doors.join_next() => fell,
+            Some(fell) = self.loops.join_next() => fell,
+            else => Ok("house"),
+        };
+        let name = fell.unwrap_or_else(|error| {
+            tracing::error!(%error, "a task ended by a panic");
+            "panicking task"
+        });
+        tracing::error!(task = name, "a task ended by itself; the house closes");
+        name
+    }
+
+    /// Shuts the doors, lets what is inside finish, then ends the loops.
+    async fn close(mut self) {
+        self.doors_shut.cancel();
+        while self.doors.join_next().await.is_some() {}
+        self.loops_end.cancel();
+        let ended = async { while self.loops.join_next().await.is_some() {} };
+        if tokio::time::timeout(LOOPS_END, ended).await.is_err() {
+            tracing::warn!("a loop did not end in time and is cut off; what it did is done again after the start");
+        }
+        self.loops.shutdown().await;
+    }
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+/// Closes the ledger once nobody holds it any more.
+async fn close(ledger: Arc<Ledger>) {
+    match Arc::try_unwrap(ledger) {
+        Ok(ledger) => {
+            // The thread to be joined may be in the middle of a commit.
+            let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+        }
+        Err(_) => tracing::warn!("the ledger is still in use; it is left to the operating system"),
+    }
+}
+
+/// SIGHUP: keys, recipients and schedules, after a full check. A bad file changes nothing and says why.
+async fn reload(
+    source: &Source,
+    running: &Config,
+    integrations: &Integrations,
+    nightly: &watch::Sender<NightlySettings>,
+    status: &str,
+) {
+    systemd::reloading();
+    let wanted = source.clone();
+    let loaded =
+        tokio::task::spawn_blocking(move || Config::load(wanted.file.as_deref(), &wanted.environment)).await;
+    match loaded {
+        Ok(Ok((config, warnings))) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            for key in wiring::needs_restart(running, &config) {
+                tracing::warn!(key, "changed, but is only read at start: restart to apply it");
+            }
+            integrations.replace(wiring::integrations(&config));
+            nightly.send_replace(wiring::nightly(&config));
+            tracing::info!("configuration reloaded");
+        }
+        Ok(Err(findings)) => {
+            for finding in findings.0 {
+                tracing::error!("{finding}");
+            }
+            tracing::error!("configuration not reloaded: everything stays as it was");
+        }
+        Err(error) => tracing::error!(%error, "configuration not reloaded"),
+    }
+    systemd::ready(status);
+}

@@ -1,0 +1,92 @@
+//! From the configuration to what each room wants of it, and the sockets.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::DaemonError;
+use crate::config::{Config, IntegrationConfig};
+use crate::http::{ClientLimits, Limits};
+use crate::ledger::{LedgerSettings, QuarantineLimits};
+use crate::protocol::Integration;
+use crate::receiver::ReceiverSettings;
+use crate::reconciler::{NightlySettings, PollerSettings};
+
+/// The public socket: one passed by systemd wins over the configured address.
+pub(super) fn public_listener(config: &Config) -> Result<TcpListener, DaemonError> {
+    let taken = |source| DaemonError::System { doing: "take over the socket passed by systemd", source };
+    match listenfd::ListenFd::from_env().take_tcp_listener(0).map_err(taken)? {
+        Some(passed) => adopt(passed).map_err(taken),
+        None => bind("server.listen", config.server.listen),
+    }
+}
+
+/// Listens on an address from the configuration.
+pub(super) fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    StdListener::bind(address).and_then(adopt).map_err(|source| DaemonError::Listen { key, address, source })
+}
+
+fn adopt(listener: StdListener) -> std::io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// The address a socket really has: port 0 was a wish.
+pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr, DaemonError> {
+    listener.local_addr().map_err(|source| DaemonError::System { doing: "read a socket's address", source })
+}
+
+pub(super) fn limits(config: &Config) -> Limits {
+    let server = &config.server;
+    Limits {
+        connections: server.max_connections,
+        header_timeout: server.header_timeout,
+        request_timeout: server.request_timeout,
+        drain_timeout: server.drain_timeout,
+    }
+}
+
+pub(super) fn receiver(config: &Config) -> ReceiverSettings {
+    ReceiverSettings {
+        max_body: config.server.max_body,
+        refusals_per_minute: config.server.refusals_per_minute,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    }
+}
+
+pub(super) fn ledger(config: &Config) -> LedgerSettings {
+    LedgerSettings {
+        path: config.ledger.path.clone(),
+        queue: config.server.queue,
+        quarantine: QuarantineLimits {
+            posts: config.ledger.quarantine_max_posts,
+            bytes: config.ledger.quarantine_max_bytes,
+            age: config.ledger.quarantine_max_age,
+        },
+    }
+}
+
+pub(super) fn client(config: &Config) -> ClientLimits {
+    ClientLimits {
+        connect_timeout: config.poll.connect_timeout,
+        request_timeout: config.poll.timeout,
+        reply_bytes: config.poll.reply_bytes,
+    }
+}
+
+pub(super) fn poller(config: &Config) -> PollerSettings {
+    PollerSettings { concurrency: config.poll.concurrency }
+}
+
+pub(super) fn nightly(config: &Config) -> NightlySettings {
+    NightlySettings { schedule: config.reconcile.schedule.clone(), zone: config.reconcile.timezone }
+}
+
+pub(super) fn integrations(config: &Config) -> impl Iterator<Item = Integration> {
+    config.integrations.iter().map(|integration: &IntegrationConfig| Integration {
+        name: integration.name.clone(),
+        gateway: Arc::clone(&integration.gateway),
+        terms: Arc::clone(&integration.terms),
+    })
+}
