@@ -107,7 +107,7 @@ pub(super) fn keep(
             .connection
             .prepare_cached("SELECT id, at, length(body) FROM quarantine ORDER BY id LIMIT 1")?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        if posts <= limits.posts && bytes <= limits.bytes && since >= too_old {
+        if posts <= 1 || (posts <= limits.posts && bytes <= limits.bytes && since >= too_old) {
             break;
         }
         desk.connection.prepare_cached("DELETE FROM quarantine WHERE id = ?1")?.execute([oldest])?;

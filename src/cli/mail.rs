@@ -1,0 +1,159 @@
+//! `paynowd mail`: the letters, and the way to the post office.
+
+use chrono::Utc;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::output::{self, Table};
+use super::payments::stamp;
+use super::{Place, block_on, explain};
+use crate::config::{Config, LedgerConfig};
+use crate::daemon;
+use crate::ledger::{Ledger, LedgerError, LetterState, Reader, Role};
+use crate::mailer;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List letters, newest first.
+    List(ListArguments),
+    /// Put letters that were refused or given up back into the post.
+    Retry(RetryArguments),
+    /// Send a test letter by the configured transport.
+    Test(TestArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// Only in this state: waiting, sent, refused, given-up or withdrawn.
+    #[arg(long)]
+    state: Option<String>,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetryArguments {
+    /// Only this letter; all that did not go out otherwise.
+    id: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// To whom.
+    recipient: String,
+}
+
+pub(super) fn run(place: &Place, command: Command) -> Exit {
+    match command {
+        Command::List(wanted) => list(place, &wanted),
+        Command::Retry(wanted) => retry(place, &wanted),
+        Command::Test(wanted) => test(place, &wanted),
+    }
+}
+
+fn list(place: &Place, wanted: &ListArguments) -> Exit {
+    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
+        Ok(ledger) => ledger.path,
+        Err(findings) => return explain(&findings),
+    };
+    let mut table = Table::new(&["LETTER", "WRITTEN (UTC)", "TO", "ABOUT", "REFERENCE", "STATE", ">TRIES", "ERROR"]);
+    let read = Reader::open(&path).and_then(|reader| {
+        reader.letters(|letter| {
+            if wanted.state.as_ref().is_some_and(|state| *state != letter.state) {
+                return true;
+            }
+            if wanted.json {
+                return output::line(of_letter(&letter));
+            }
+            let facts = &letter.payment.facts;
+            let reference = facts.reference.as_ref().map(ToString::to_string);
+            let reference = reference.or_else(|| facts.gateway_reference.as_ref().map(ToString::to_string));
+            table.row([
+                letter.id.to_string(),
+                letter.written.format("%Y-%m-%d %H:%M:%S").to_string(),
+                letter.recipient,
+                letter.kind.to_string(),
+                reference.unwrap_or_else(|| "-".into()),
+                letter.state,
+                letter.attempts.to_string(),
+                letter.error.unwrap_or_default(),
+            ]);
+            true
+        })
+    });
+    if let Err(error) = read {
+        return unavailable(&error);
+    }
+    if !wanted.json {
+        table.print("no such letters");
+    }
+    Exit::Done
+}
+
+fn retry(place: &Place, wanted: &RetryArguments) -> Exit {
+    let config = match Config::load(place.file.as_deref(), &place.environment) {
+        Ok((config, _)) => config,
+        Err(findings) => return explain(&findings),
+    };
+    let retried = block_on(async {
+        let ledger = Ledger::open(&daemon::ledger_settings(&config), Role::Command)?;
+        let retried = ledger.retry_letters(wanted.id, Utc::now()).await;
+        ledger.close();
+        retried
+    });
+    match retried {
+        Err(exit) => exit,
+        Ok(Err(error)) => unavailable(&error),
+        Ok(Ok(0)) => {
+            output::complain(&"no letter is waiting, refused or given up under that number");
+            Exit::No
+        }
+        Ok(Ok(count)) => {
+            output::line(format!("{count} back in the post; the daemon sends them within a second"));
+            Exit::Done
+        }
+    }
+}
+
+fn test(place: &Place, wanted: &TestArguments) -> Exit {
+    let config = match Config::load(place.file.as_deref(), &place.environment) {
+        Ok((config, _)) => config,
+        Err(findings) => return explain(&findings),
+    };
+    match block_on(mailer::send_test(&daemon::mailer_settings(&config), &wanted.recipient)) {
+        Err(exit) => exit,
+        Ok(Ok(())) => {
+            output::line(format!("a test letter to {} is on its way", wanted.recipient));
+            Exit::Done
+        }
+        Ok(Err(failure)) => {
+            output::complain(&failure);
+            Exit::Unavailable
+        }
+    }
+}
+
+fn unavailable(error: &LedgerError) -> Exit {
+    output::complain_of(error);
+    Exit::Unavailable
+}
+
+/// A letter as scripts see it.
+pub(super) fn of_letter(letter: &LetterState) -> Value {
+    json!({
+        "id": letter.id,
+        "integration": letter.payment.integration.as_str(),
+        "gateway_key": letter.payment.key.as_str(),
+        "reference": letter.payment.facts.reference.as_ref().map(|text| text.as_str()),
+        "recipient": letter.recipient,
+        "notice": letter.kind.code(),
+        "state": letter.state,
+        "written": stamp(letter.written),
+        "due": stamp(letter.due),
+        "settled": letter.settled.map(stamp),
+        "attempts": letter.attempts,
+        "error": letter.error,
+    })
+}

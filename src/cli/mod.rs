@@ -1,0 +1,97 @@
+//! Floor 6: the front door. The only room that prints and exits.
+//!
+//! Data goes to standard output, everything else to standard error; a reader that leaves early is not an error.
+
+mod check;
+mod demo;
+mod exit;
+mod mail;
+mod output;
+mod payments;
+mod serve;
+mod simulate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Environment, Findings};
+use exit::Exit;
+
+/// Receives Paynow's payment notifications, proves them, keeps them, confirms them, and tells the merchant.
+#[derive(Debug, Parser)]
+#[command(name = "paynowd", version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file [default: $PAYNOWD_CONFIG, ./daemon.toml, /etc/paynowd/daemon.toml].
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon until SIGTERM.
+    Serve,
+    /// Check the configuration and say everything that is wrong with it.
+    Check(check::Arguments),
+    /// Look at payments.
+    #[command(subcommand)]
+    Payments(payments::Command),
+    /// Look at letters, send them again, or try the post office.
+    #[command(subcommand)]
+    Mail(mail::Command),
+    /// Run the gateway's twin on this machine.
+    Simulate(simulate::Arguments),
+    /// Show the whole thing working: simulator, daemon, ledger and letters under ./paynowd-demo.
+    Demo(demo::Arguments),
+}
+
+/// Where a command finds the configuration.
+#[derive(Debug)]
+struct Place {
+    file: Option<PathBuf>,
+    environment: Environment,
+}
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let place = Place { file: arguments.config, environment: Environment::from_process() };
+    match arguments.command {
+        Command::Serve => serve::run(place),
+        Command::Check(wanted) => check::run(&place, &wanted),
+        Command::Payments(command) => payments::run(&place, command),
+        Command::Mail(command) => mail::run(&place, command),
+        Command::Simulate(wanted) => simulate::run(wanted),
+        Command::Demo(wanted) => demo::run(&wanted),
+    }
+    .into()
+}
+
+/// Says what is wrong with the configuration.
+fn explain(findings: &Findings) -> Exit {
+    for finding in &findings.0 {
+        output::complain(finding);
+    }
+    Exit::Configuration
+}
+
+/// A runtime for a command that waits for something.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Exit> {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => Ok(runtime.block_on(work)),
+        Err(error) => {
+            output::complain(&format!("cannot start: {error}"));
+            Err(Exit::Bug)
+        }
+    }
+}

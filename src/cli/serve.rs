@@ -1,0 +1,42 @@
+//! `paynowd serve`: the daemon.
+
+use super::exit::Exit;
+use super::{Place, explain, output};
+use crate::config::Config;
+use crate::daemon::{self, DaemonError, Source, telemetry};
+use crate::ledger::LedgerError;
+
+/// How many threads serve requests. The ledger's writer has its own; two keep a small machine's cores busy.
+const WORKERS: usize = 2;
+
+pub(super) fn run(place: Place) -> Exit {
+    let (config, warnings) = match Config::load(place.file.as_deref(), &place.environment) {
+        Ok(loaded) => loaded,
+        Err(findings) => return explain(&findings),
+    };
+    telemetry::start(&config.log);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => {
+            runtime.block_on(daemon::serve(config, Source { file: place.file, environment: place.environment }))
+        }
+        Err(source) => Err(DaemonError::System { doing: "start the runtime", source }),
+    };
+    match served {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            output::complain_of(&error);
+            match error {
+                DaemonError::Ledger(LedgerError::Newer { .. }) => Exit::Configuration,
+                DaemonError::Listen { .. }
+                | DaemonError::System { .. }
+                | DaemonError::Ledger(_)
+                | DaemonError::Client(_) => Exit::Unavailable,
+                DaemonError::Heartbeat(_) | DaemonError::Fell(_) => Exit::Bug,
+            }
+        }
+    }
+}
