@@ -1,5 +1,6 @@
 //! paynowd: know, for certain, what you have been paid through Paynow.
 
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod ledger;
