@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Amount, Observation, Outcome, Payment};
+use crate::domain::{Amount, NoticeKind, Observation, Outcome, Payment};
 
 /// A SHA-256 digest.
 pub(super) type Link = [u8; 32];
@@ -54,4 +54,11 @@ pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after:
     field(Some(after.trust.code().as_bytes()));
     field(Some(body));
     sha.finalize().into()
+}
+
+/// What tells one letter from all others, whatever becomes of its row: 128 bits of a digest over what it is about.
+pub(super) fn letter_token(payment: &Payment, kind: NoticeKind, recipient: &str) -> String {
+    let identity = [payment.integration.as_str(), payment.key.as_str(), &kind.code(), recipient].join("\n");
+    let digest = Sha256::digest(identity);
+    hex::encode(digest.get(..16).unwrap_or(&digest))
 }

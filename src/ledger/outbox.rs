@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::chain;
 use super::rows::{self, millis};
 use super::writer::Desk;
 use crate::domain::{Condition, Notice, NoticeKind, Payment, Timestamp};
@@ -21,6 +22,8 @@ pub struct Letter {
     pub written: Timestamp,
     /// How often it has been tried.
     pub attempts: u32,
+    /// The same for every attempt at this letter, and for no other: tells nothing of the payment.
+    pub token: String,
 }
 
 /// A letter as `mail list` shows it.
@@ -184,13 +187,16 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusq
             rows::PAYMENT
         ))?
         .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            let (payment, recipient) = (rows::payment(row)?.1, row.get::<_, String>(16)?);
+            let kind = rows::text(row, 17, NoticeKind::from_code)?;
             Ok(Letter {
-                payment: rows::payment(row)?.1,
                 id: row.get(15)?,
-                recipient: row.get(16)?,
-                kind: rows::text(row, 17, NoticeKind::from_code)?,
+                kind,
                 written: rows::instant(row, 18)?,
                 attempts: row.get(19)?,
+                token: chain::letter_token(&payment, kind, &recipient),
+                recipient,
+                payment,
             })
         })?
         .collect()
