@@ -10,6 +10,7 @@ use super::payments::stamp;
 use super::{Place, block_on, explain};
 use crate::config::{Config, LedgerConfig};
 use crate::daemon;
+use crate::domain::Reference;
 use crate::ledger::{Ledger, LedgerError, LetterState, Reader, Role};
 use crate::mailer;
 
@@ -25,7 +26,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Only in this state: waiting, sent, refused, given-up or withdrawn.
+    /// Only in this state: waiting, sent, refused or given-up.
     #[arg(long)]
     state: Option<String>,
     /// One JSON object a line.
@@ -146,7 +147,7 @@ pub(super) fn of_letter(letter: &LetterState) -> Value {
         "id": letter.id,
         "integration": letter.payment.integration.as_str(),
         "gateway_key": letter.payment.key.as_str(),
-        "reference": letter.payment.facts.reference.as_ref().map(|text| text.as_str()),
+        "reference": letter.payment.facts.reference.as_ref().map(Reference::as_str),
         "recipient": letter.recipient,
         "notice": letter.kind.code(),
         "state": letter.state,

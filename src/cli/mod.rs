@@ -23,7 +23,7 @@ use exit::Exit;
 #[derive(Debug, Parser)]
 #[command(name = "paynowd", version, propagate_version = true, max_term_width = 100)]
 struct Arguments {
-    /// The configuration file [default: $PAYNOWD_CONFIG, ./daemon.toml, /etc/paynowd/daemon.toml].
+    /// The configuration file; else `$PAYNOWD_CONFIG`, ./daemon.toml, /etc/paynowd/daemon.toml
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]

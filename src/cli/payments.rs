@@ -1,7 +1,6 @@
 //! `paynowd payments`: what is in the ledger, for people and for scripts.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeZone as _, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use super::exit::Exit;
 use super::output::{self, Table};
 use super::{Place, explain};
 use crate::config::LedgerConfig;
-use crate::domain::{Payment, Status, Timestamp, Trust};
+use crate::domain::{GatewayReference, Payment, Reference, Status, Timestamp, Trust, WireStatus};
 use crate::ledger::{Filter, LedgerError, Reader, Story};
 
 #[derive(Debug, Subcommand)]
@@ -97,7 +96,8 @@ fn list(reader: &Reader, wanted: ListArguments) -> Result<Exit, LedgerError> {
         reader.payments(&filter, |payment| output::line(of_payment(&payment)))?;
         return Ok(Exit::Done);
     }
-    let mut table = Table::new(&["FIRST SEEN (UTC)", "INTEGRATION", "REFERENCE", "PAYNOW", ">AMOUNT", "STATUS", "TRUST"]);
+    let mut table =
+        Table::new(&["FIRST SEEN (UTC)", "INTEGRATION", "REFERENCE", "PAYNOW", ">AMOUNT", "STATUS", "TRUST"]);
     reader.payments(&filter, |payment| {
         table.row(row(&payment));
         true
@@ -147,7 +147,13 @@ fn tell(story: &Story) {
         ("gateway key", payment.key.to_string()),
         ("reference", text(payment.facts.reference.as_ref().map(ToString::to_string))),
         ("paynow reference", text(payment.facts.gateway_reference.as_ref().map(ToString::to_string))),
-        ("amount", payment.facts.amount.map_or_else(|| "unknown".into(), |amount| format!("{} {amount}", payment.currency.label()))),
+        (
+            "amount",
+            payment
+                .facts
+                .amount
+                .map_or_else(|| "unknown".into(), |amount| format!("{} {amount}", payment.currency.label())),
+        ),
         ("amount paid", text(payment.facts.amount_paid.map(|amount| format!("{} {amount}", payment.currency.label())))),
         ("status", format!("{} ({})", payment.status.label(), payment.trust.code())),
         ("first seen", stamp(payment.first_seen)),
@@ -215,13 +221,13 @@ pub(super) fn of_payment(payment: &Payment) -> Value {
     json!({
         "integration": payment.integration.as_str(),
         "gateway_key": payment.key.as_str(),
-        "reference": payment.facts.reference.as_ref().map(|text| text.as_str()),
-        "gateway_reference": payment.facts.gateway_reference.as_ref().map(|text| text.as_str()),
+        "reference": payment.facts.reference.as_ref().map(Reference::as_str),
+        "gateway_reference": payment.facts.gateway_reference.as_ref().map(GatewayReference::as_str),
         "amount": payment.facts.amount.map(|amount| amount.to_string()),
         "amount_paid": payment.facts.amount_paid.map(|amount| amount.to_string()),
         "currency": payment.currency.code(),
         "status": payment.status.code(),
-        "wire_status": payment.wire_status.as_ref().map(|text| text.as_str()),
+        "wire_status": payment.wire_status.as_ref().map(WireStatus::as_str),
         "trust": payment.trust.code(),
         "mode": payment.mode.code(),
         "first_seen": stamp(payment.first_seen),
@@ -246,7 +252,7 @@ fn of_story(story: &Story) -> Value {
                 "outcome": event.outcome,
                 "status": event.status,
                 "trust": event.trust,
-                "digest": event.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+                "digest": hex::encode(event.digest),
             })
         })
         .collect();
@@ -290,9 +296,7 @@ pub(super) fn stamp(at: Timestamp) -> String {
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    Status::from_code(text).ok_or_else(|| {
-        format!("not a status; one of {}", Status::ALL.map(Status::code).join(", "))
-    })
+    Status::from_code(text).ok_or_else(|| format!("not a status; one of {}", Status::ALL.map(Status::code).join(", ")))
 }
 
 fn trust(text: &str) -> Result<Trust, String> {

@@ -27,6 +27,12 @@ pub enum LogFormat {
 
 crate::domain::codes!(LogFormat { Text = "text", Json = "json" });
 
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
 impl LogConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let rule =

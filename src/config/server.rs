@@ -1,12 +1,13 @@
 //! `[server]` and `[admin]`: the two doors. Reads what is asked for; binding is the daemon's.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::reader::Section;
 use super::secrets::Vault;
+use crate::http::Cidr;
 
 /// Where posts arrive and how many are let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct ServerConfig {
     /// The address to listen on; port 0 picks one.
     pub listen: SocketAddr,
     /// Networks whose `X-Forwarded-For` is believed, each an address or `address/prefix`.
-    pub trusted_proxies: Vec<String>,
+    pub trusted_proxies: Vec<Cidr>,
     /// Connections at once.
     pub max_connections: usize,
     /// The largest body, in bytes.
@@ -48,7 +49,9 @@ impl ServerConfig {
         let config = Self {
             listen: listen(&mut section, 8087),
             trusted_proxies: section
-                .list("trusted_proxies", 0..=256, "a network like 10.0.0.0/8 or an address like ::1", network)
+                .list("trusted_proxies", 0..=256, "a network like 10.0.0.0/8 or an address like ::1", |text| {
+                    text.parse().ok()
+                })
                 .unwrap_or_default(),
             max_connections: section.number("max_connections", 1024, 1..=65_536),
             max_body: section.size("max_body", 64 << 10, 1 << 10..=8 << 20),
@@ -89,15 +92,4 @@ fn listen(section: &mut Section<'_>, port: u16) -> SocketAddr {
     let rule = format!("an IP address and a port like 127.0.0.1:{port} or [::1]:{port}");
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     section.read("listen", rule, |text| text.parse().ok()).unwrap_or(default)
-}
-
-/// An address, or an address and how many of its leading bits make the network.
-fn network(text: &str) -> Option<String> {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let most = match address.parse::<IpAddr>().ok()? {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    };
-    let sound = prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|bits| bits <= most));
-    sound.then(|| text.to_owned())
 }

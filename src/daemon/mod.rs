@@ -4,6 +4,7 @@
 //! close the ledger last. A task that ends before it was told to stops the house, with its name in the log.
 
 mod admin;
+mod inspection;
 mod signals;
 mod systemd;
 pub mod telemetry;
@@ -26,7 +27,9 @@ use crate::mailer::Postman;
 use crate::protocol::Integrations;
 use crate::receiver::Receiver;
 use crate::reconciler::{Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
+pub use inspection::{Probe, inspect_ledger, probe};
 use signals::{Signal, Signals};
+pub use wiring::{ledger as ledger_settings, mailer as mailer_settings};
 
 /// How long the loops may take to end once the last request has been answered.
 const LOOPS_END: Duration = Duration::from_secs(5);
@@ -80,11 +83,11 @@ pub struct Source {
 /// # Errors
 /// It could not start, or a task of it fell; the caller exits with a code that says which.
 pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
-    let mut signals = Signals::listen().map_err(|source| DaemonError::System { doing: "listen for signals", source })?;
+    let mut signals =
+        Signals::listen().map_err(|source| DaemonError::System { doing: "listen for signals", source })?;
     let public = wiring::public_listener(&config)?;
     let admin = wiring::bind("admin.listen", config.admin.listen)?;
-    let addresses =
-        format!("listening on {}, admin on {}", wiring::address(&public)?, wiring::address(&admin)?);
+    let addresses = format!("listening on {}, admin on {}", wiring::address(&public)?, wiring::address(&admin)?);
     let client = http::Client::new(wiring::client(&config))?;
     let settings = wiring::ledger(&config);
     let opened = tokio::task::spawn_blocking(move || Ledger::open(&settings, Role::Daemon)).await;
@@ -112,13 +115,8 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
     house.close().await;
     heartbeat.stop().await;
     close(ledger).await;
-    match fell {
-        Some(name) => Err(DaemonError::Fell(name)),
-        None => {
-            tracing::info!("stopped");
-            Ok(())
-        }
-    }
+    tracing::info!("stopped");
+    fell.map_or(Ok(()), |name| Err(DaemonError::Fell(name)))
 }
 
 /// Everything that runs, by name, and the two words that end it.
@@ -231,13 +229,12 @@ async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static s
 
 /// Closes the ledger once nobody holds it any more.
 async fn close(ledger: Arc<Ledger>) {
-    match Arc::try_unwrap(ledger) {
-        Ok(ledger) => {
-            // The thread to be joined may be in the middle of a commit.
-            let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
-        }
-        Err(_) => tracing::warn!("the ledger is still in use; it is left to the operating system"),
-    }
+    let Ok(ledger) = Arc::try_unwrap(ledger) else {
+        tracing::warn!("the ledger is still in use; it is left to the operating system");
+        return;
+    };
+    // The thread to be joined may be in the middle of a commit.
+    let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
 }
 
 /// SIGHUP: keys, recipients and schedules, after a full check. A bad file changes nothing and says why.
@@ -250,8 +247,7 @@ async fn reload(
 ) {
     systemd::reloading();
     let wanted = source.clone();
-    let loaded =
-        tokio::task::spawn_blocking(move || Config::load(wanted.file.as_deref(), &wanted.environment)).await;
+    let loaded = tokio::task::spawn_blocking(move || Config::load(wanted.file.as_deref(), &wanted.environment)).await;
     match loaded {
         Ok(Ok((config, warnings))) => {
             for warning in warnings {

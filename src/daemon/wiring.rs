@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::DaemonError;
-use crate::config::{Config, IntegrationConfig};
+use crate::config::{Config, PollConfig, SmtpConfig, SmtpSecurity, Transport};
 use crate::http::{ClientLimits, Limits};
 use crate::ledger::{LedgerSettings, QuarantineLimits};
+use crate::mailer::{MailerSettings, Security, SmtpSettings, Way};
 use crate::protocol::Integration;
 use crate::receiver::ReceiverSettings;
 use crate::reconciler::{NightlySettings, PollerSettings};
@@ -55,7 +56,8 @@ pub(super) fn receiver(config: &Config) -> ReceiverSettings {
     }
 }
 
-pub(super) fn ledger(config: &Config) -> LedgerSettings {
+/// How the ledger is kept, for commands that write to it beside the daemon.
+pub fn ledger(config: &Config) -> LedgerSettings {
     LedgerSettings {
         path: config.ledger.path.clone(),
         queue: config.server.queue,
@@ -84,9 +86,54 @@ pub(super) fn nightly(config: &Config) -> NightlySettings {
 }
 
 pub(super) fn integrations(config: &Config) -> impl Iterator<Item = Integration> {
-    config.integrations.iter().map(|integration: &IntegrationConfig| Integration {
+    config.integrations.iter().map(|integration| Integration {
         name: integration.name.clone(),
         gateway: Arc::clone(&integration.gateway),
         terms: Arc::clone(&integration.terms),
     })
+}
+
+/// How letters leave, for commands that try the post office.
+pub fn mailer(config: &Config) -> MailerSettings {
+    let mail = &config.mail;
+    MailerSettings {
+        from: mail.from.clone(),
+        zone: config.reconcile.timezone,
+        way: match &mail.transport {
+            Transport::Directory(path) => Way::Directory(path.clone()),
+            Transport::Smtp(server) => Way::Smtp(smtp(server)),
+        },
+        retry: mail.retry.clone(),
+        give_up_after: mail.give_up_after,
+    }
+}
+
+pub(super) fn smtp(server: &SmtpConfig) -> SmtpSettings {
+    let (username, password) = server.login.clone().unzip();
+    SmtpSettings {
+        host: server.host.clone(),
+        port: server.port,
+        security: match server.security {
+            SmtpSecurity::StartTls => Security::StartTls,
+            SmtpSecurity::Tls => Security::Tls,
+            SmtpSecurity::None => Security::None,
+        },
+        username,
+        password,
+        timeout: server.timeout,
+    }
+}
+
+/// The sections that changed but are only read at start.
+pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static str> {
+    [
+        ("server", running.server != wanted.server),
+        ("admin.listen", running.admin.listen != wanted.admin.listen),
+        ("ledger", running.ledger != wanted.ledger),
+        ("poll", PollConfig { schedule: Arc::clone(&wanted.poll.schedule), ..running.poll.clone() } != wanted.poll),
+        ("log", running.log != wanted.log),
+    ]
+    .into_iter()
+    .filter_map(|(section, changed)| changed.then_some(section))
+    .collect()
 }

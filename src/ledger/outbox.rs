@@ -37,13 +37,13 @@ pub struct LetterState {
     pub kind: NoticeKind,
     /// The payment it is about.
     pub payment: Payment,
-    /// `waiting`, `sent`, `refused`, `given-up` or `withdrawn`.
+    /// `waiting`, `sent`, `refused` or `given-up`.
     pub state: String,
     /// When the fact it tells was stored.
     pub written: Timestamp,
     /// When it is or was due.
     pub due: Timestamp,
-    /// When it was sent, refused or withdrawn.
+    /// When it was sent, refused or given up.
     pub settled: Option<Timestamp>,
     /// How often it has been tried.
     pub attempts: u32,
@@ -76,20 +76,17 @@ pub enum Attempt {
 }
 
 /// Takes back letters about these claims that have not gone out.
-pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind], now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
     for kind in kinds {
         desk.connection
-            .prepare_cached(
-                "UPDATE outbox SET state = 'withdrawn', settled = ?3 \
-                 WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
-            )?
-            .execute(params![payment, kind.code(), millis(now)])?;
+            .prepare_cached("DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'")?
+            .execute(params![payment, kind.code()])?;
     }
     Ok(())
 }
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
-/// again, unless it was withdrawn.
+/// again.
 pub(super) fn write(
     desk: &mut Desk<'_>,
     payment: i64,
@@ -106,8 +103,7 @@ pub(super) fn write(
                 .connection
                 .prepare_cached(
                     "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
-                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO UPDATE SET state = 'waiting', \
-                     written = excluded.written, due = excluded.due, settled = NULL WHERE state = 'withdrawn'",
+                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
             if written > 0 {
@@ -125,8 +121,8 @@ fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Con
             let told = connection
                 .prepare_cached(
                     "SELECT 1 FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND notice = ?3 \
-                     AND state IN ('waiting', 'sent') AND due <= coalesce(settled, due) AND NOT EXISTS (SELECT 1 FROM outbox AS \
-                     later WHERE later.payment_id = ?1 AND later.recipient = ?2 AND later.notice LIKE 'corrected:%' \
+                     AND state IN ('waiting', 'sent') AND NOT EXISTS (SELECT 1 FROM outbox AS later \
+                     WHERE later.payment_id = ?1 AND later.recipient = ?2 AND later.notice LIKE 'corrected:%' \
                      AND later.written > outbox.written)",
                 )?
                 .query_row(params![payment, recipient, kind.code()], |_| Ok(()))
@@ -146,7 +142,7 @@ fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Con
     })
 }
 
-/// Notes what became of an attempt. A letter that was withdrawn meanwhile stays so, unless it went out.
+/// Notes what became of an attempt. A letter that was withdrawn meanwhile is gone.
 pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
     let (state, due, error) = match attempt {
         Attempt::Sent => ("sent", None, None),
@@ -158,7 +154,7 @@ pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: T
     desk.connection
         .prepare_cached(
             "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5, attempts = attempts + 1 \
-             WHERE id = ?1 AND (state = 'waiting' OR ?2 = 'sent')",
+             WHERE id = ?1 AND state = 'waiting'",
         )?
         .execute(params![letter, state, due, error, settled])?;
     Ok(())

@@ -1,90 +1,40 @@
 //! The twins' listener: a small accept loop on loopback, and the few shapes of answer a twin gives.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Body, Bytes};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+
+use crate::http::{self, Limits, Response};
 
 /// The largest body a twin reads, in bytes.
 const BODY_BYTES: usize = 64 << 10;
 
-/// How long to wait before accepting again after accepting failed, usually for want of file descriptors.
-const OUTAGE_PAUSE: Duration = Duration::from_millis(50);
+/// How long a request may take, one that hangs on purpose included.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long a connection may stay silent.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// An answer with its whole body at hand.
-pub(super) type Response = hyper::Response<Full<Bytes>>;
-
-/// Serves HTTP/1.1 until `shutdown` is cancelled, then finishes the answers in flight; every connection is one of
-/// `tasks`, so that whoever stops the twin can wait for them.
-pub(super) async fn serve<H, F>(listener: TcpListener, tasks: TaskTracker, shutdown: CancellationToken, handler: H)
+/// Serves until `shutdown` is cancelled, then finishes the answers in flight.
+pub(super) async fn serve<H, F>(listener: TcpListener, shutdown: CancellationToken, handler: H)
 where
     H: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.cancelled() => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(OUTAGE_PAUSE).await;
-            continue;
-        };
-        stream.set_nodelay(true).ok();
-        let (handler, shutdown) = (handler.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            let service = service_fn(move |request| {
-                let handler = handler.clone();
-                async move { Ok::<_, Infallible>(answer(request, handler).await) }
-            });
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "simulator: a connection ended early");
+    let limits = Limits { request_timeout: REQUEST_TIMEOUT, ..Limits::default() };
+    http::serve(listener, limits, shutdown, move |request, _| {
+        let handler = handler.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            match http::read_body(body, BODY_BYTES).await {
+                Ok(body) => handler(Request::from_parts(head, body)).await,
+                Err(_) => http::closing(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n")),
             }
-        });
-    }
-}
-
-async fn answer<B, H, F>(request: Request<B>, handler: H) -> Response
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    H: Fn(Request<Bytes>) -> F,
-    F: Future<Output = Response>,
-{
-    let (head, body) = request.into_parts();
-    match Limited::new(body, BODY_BYTES).collect().await {
-        Ok(body) => handler(Request::from_parts(head, body.to_bytes())).await,
-        Err(_) => with(text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"), "connection", "close"),
-    }
-}
-
-/// An answer of this status and nothing else.
-pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
+        }
+    })
+    .await;
 }
 
 /// An answer in plain text. Paynow's own `k=v&k=v` replies are this, too.

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::merchant::cents;
 use super::message::ButtonSale;
 use super::state::{Order, Payment, Twin};
+use crate::http::{Response, empty};
 use crate::protocol::zimbabwe::Fields;
 use crate::simulator::misbehaviour::{Misbehaviour, Mischief};
-use crate::simulator::server::{Response, empty, json, page, text, with};
+use crate::simulator::server::{json, page, text, with};
 
 /// How many fields a control form may have.
 const FIELDS: usize = 64;

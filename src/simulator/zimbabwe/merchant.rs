@@ -10,9 +10,10 @@ use hyper::StatusCode;
 
 use super::state::{Order, Payment, Twin};
 use crate::domain::{Amount, Reference};
+use crate::http::Response;
 use crate::protocol::Keys;
 use crate::protocol::zimbabwe::{Fields, HashError, Rule, hash};
-use crate::simulator::server::{Response, text};
+use crate::simulator::server::text;
 
 /// How many fields a shop's request may have.
 const FIELDS: usize = 64;

@@ -64,7 +64,7 @@ impl Simulator {
         let twin = Twin::new(settings, origin);
         let answering = Arc::clone(&twin);
         let handler = move |request| routes::answer(Arc::clone(&answering), request);
-        twin.tasks.spawn(server::serve(listener, twin.tasks.clone(), twin.shutdown.clone(), handler));
+        twin.tasks.spawn(server::serve(listener, twin.shutdown.clone(), handler));
         tracing::info!(origin = twin.origin, "simulator: Paynow Zimbabwe's twin listens");
         Ok(Self { _until_dropped: twin.shutdown.clone().drop_guard(), twin })
     }

@@ -6,9 +6,10 @@ use hyper::StatusCode;
 
 use super::message::{PostSpec, Signature};
 use super::state::Twin;
+use crate::http::{Response, empty};
 use crate::protocol::zimbabwe::Fields;
 use crate::simulator::misbehaviour::{Misbehaviour, Mischief};
-use crate::simulator::server::{Response, empty, page, text, with};
+use crate::simulator::server::{page, text, with};
 
 /// What a bot challenge looks like to a client that expected a form.
 const CHALLENGE: &str = "<!DOCTYPE html><html lang=\"en\"><head><title>Just a moment...</title></head>\

@@ -7,7 +7,8 @@ use hyper::{Method, Request, StatusCode};
 
 use super::state::Twin;
 use super::{control, merchant, poll};
-use crate::simulator::server::{Response, empty, text, with};
+use crate::http::{Response, empty};
+use crate::simulator::server::{text, with};
 
 /// What a person who opens the twin in a browser, or asks for a page it does not have, is told.
 const MAP: &str = "This is a simulation of Paynow Zimbabwe; no money moves here.\n\n\

@@ -11,7 +11,6 @@ use hyper::{Method, Request};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
@@ -65,7 +64,7 @@ impl Shop {
             *response.status_mut() = hyper::StatusCode::from_u16(answering.load(Ordering::SeqCst)).unwrap();
             std::future::ready(response)
         };
-        tokio::spawn(server::serve(listener, TaskTracker::new(), open.clone(), handler));
+        tokio::spawn(server::serve(listener, open.clone(), handler));
         Self { url, answer, posts: Mutex::new(posts), _open: open.drop_guard() }
     }
 

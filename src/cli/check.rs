@@ -1,0 +1,71 @@
+//! `paynowd check`: everything that is wrong, at once, before it matters.
+
+use clap::Args;
+
+use super::exit::Exit;
+use super::{Place, block_on, output};
+use crate::config::{Config, Finding};
+use crate::daemon;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Also try the mail server and each gateway's certificate.
+    #[arg(long)]
+    online: bool,
+}
+
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
+    let (config, warnings) = match Config::load(place.file.as_deref(), &place.environment) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            report(&findings.0);
+            return Exit::No;
+        }
+    };
+    report(&warnings);
+    let mut sound = warnings.is_empty();
+    if let Err(error) = daemon::inspect_ledger(&config) {
+        sound = false;
+        output::line(format!("error: {}: ledger.path: {error}", config.file.display()));
+    }
+    if wanted.online {
+        match block_on(daemon::probe(&config)) {
+            Err(exit) => return exit,
+            Ok(probes) => {
+                for probe in probes {
+                    match probe.result {
+                        Ok(()) => output::line(format!("ok: {}", probe.what)),
+                        Err(trouble) => {
+                            sound = false;
+                            output::line(format!("error: {}: {trouble}", probe.what))
+                        }
+                    };
+                }
+            }
+        }
+    }
+    if !sound {
+        return Exit::No;
+    }
+    output::line(format!("{}: in order", config.file.display()));
+    for integration in &config.integrations {
+        let terms = &integration.terms;
+        output::line(format!(
+            "  {}: {}, {}, {} money, {} letters to {} recipient(s), post to /paynow/{}",
+            integration.name,
+            integration.protocol.code(),
+            terms.currency,
+            terms.mode.code(),
+            terms.announce.code(),
+            terms.recipients.len(),
+            integration.name,
+        ));
+    }
+    Exit::Done
+}
+
+fn report(findings: &[Finding]) {
+    for finding in findings {
+        output::line(format!("{}: {finding}", finding.level.code()));
+    }
+}
