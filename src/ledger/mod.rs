@@ -36,6 +36,9 @@ use crate::domain::{IntegrationName, Observation, Payment, Terms, Timestamp};
 use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
+/// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
+const SOON: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What to do when more is waiting for the disk than may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {

@@ -106,7 +106,7 @@ pub(super) fn write(
                      VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO NOTHING",
                 )?
                 .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
-            if written > 0 {
+            if written > 0 && notice.due <= now + super::SOON {
                 desk.wake_mailer();
             }
         }

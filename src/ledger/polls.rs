@@ -34,7 +34,7 @@ pub(super) fn plan(desk: &mut Desk<'_>, payment: i64, plan: &PollPlan, now: Time
             millis(plan.since),
             plan.asked.map(millis)
         ])?;
-    if plan.due.is_some_and(|due| due <= now) {
+    if plan.due.is_some_and(|due| due <= now + super::SOON) {
         desk.wake_poller();
     }
     Ok(())

@@ -127,7 +127,7 @@ async fn lost_callback(stage: &Stage) -> Result<(), Trouble> {
 
 async fn button(stage: &Stage) -> Result<(), Trouble> {
     scene("8. A custom button sells something for 25.00; the customer pays 26.30 with fees. Nobody can be asked.");
-    let sale = ButtonSale { amount: "25.00".into(), paid: "26.30".into(), ..ButtonSale::default() };
+    let sale = ButtonSale { reference: "40222".into(), paid: "26.30".into(), ..ButtonSale::default() };
     answered(Some(stage.gateway.post_button(&stage.url("button"), &sale).await?), 200)?;
     tell(&stage.wait_for("40222", |story| story.known.payment.trust == Trust::Unconfirmable).await?);
     Ok(())

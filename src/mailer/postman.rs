@@ -1,0 +1,220 @@
+//! The round of the post: takes what is due from the outbox, has it written and delivered, and notes what became of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use chrono_tz::Tz;
+use lettre::message::Mailbox;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
+use crate::domain::Timestamp;
+use crate::ledger::{self, Attempt, Ledger, LedgerError};
+
+/// How many letters are taken on one round.
+const BAG: usize = 64;
+
+/// How long the post rests after a failure that only a person can mend, so that not every letter meets it anew.
+const REST: Duration = Duration::from_secs(30);
+
+/// How letters leave.
+#[derive(Clone, Debug)]
+pub struct MailerSettings {
+    /// Whom they are from.
+    pub from: Mailbox,
+    /// The zone they tell times in.
+    pub zone: Tz,
+    /// By which way.
+    pub way: Way,
+    /// Waits between tries; the last repeats.
+    pub retry: Vec<Duration>,
+    /// How long a letter is tried before it is given up, counted from when it was written.
+    pub give_up_after: Duration,
+}
+
+/// By which way letters leave.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Into a directory.
+    Directory(PathBuf),
+    /// To a mail server.
+    Smtp(SmtpSettings),
+}
+
+impl MailerSettings {
+    /// The transport, ready but not yet connected.
+    fn transport(&self) -> Transport {
+        match &self.way {
+            Way::Directory(path) => Transport::Directory(Directory::new(path.clone())),
+            Way::Smtp(settings) => Transport::Smtp(Smtp::new(settings.clone(), self.from.email.domain().to_owned())),
+        }
+    }
+
+    /// When a letter that has failed `attempts` times before is tried again; `None` once that is long enough.
+    fn next_try(&self, written: Timestamp, attempts: u32, now: Timestamp) -> Option<Timestamp> {
+        let wait = usize::try_from(attempts).ok().and_then(|tried| self.retry.get(tried)).or(self.retry.last());
+        let next = now + wait.copied().unwrap_or(REST);
+        (next - written).to_std().is_ok_and(|age| age <= self.give_up_after).then_some(next)
+    }
+}
+
+/// Carries letters from the outbox, one at a time.
+pub struct Postman {
+    ledger: Arc<Ledger>,
+    settings: MailerSettings,
+    transport: Transport,
+    resting_until: Option<Instant>,
+}
+
+impl Postman {
+    /// Carries the letters of `ledger`.
+    pub fn new(ledger: Arc<Ledger>, settings: MailerSettings) -> Self {
+        let transport = settings.transport();
+        Self { ledger, settings, transport, resting_until: None }
+    }
+
+    /// Goes on a round whenever something is due, until `shutdown`; the letter in hand is finished first.
+    pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
+        let bell = self.ledger.letters_due();
+        while !shutdown.is_cancelled() {
+            let (more, next) = match self.round(&shutdown).await {
+                Ok(round) => round,
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox could not be read or written; looking again shortly");
+                    (false, None)
+                }
+            };
+            if more {
+                continue;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = bell.notified() => {}
+                heard = beat.changed() => if heard.is_err() { break },
+                () = until(next) => {}
+            }
+        }
+        self.transport.close().await;
+    }
+
+    /// Delivers a bag of what is due. Returns whether more may be due, and when the next letter is.
+    async fn round(&mut self, shutdown: &CancellationToken) -> Result<(bool, Option<Timestamp>), LedgerError> {
+        if self.resting_until.is_some_and(|until| Instant::now() < until) {
+            return Ok((false, None));
+        }
+        let (letters, next) = self.ledger.reader().due_letters(Utc::now(), BAG).await?;
+        let full = letters.len() == BAG;
+        for letter in letters {
+            if shutdown.is_cancelled() {
+                return Ok((false, None));
+            }
+            let (id, attempt) = (letter.id, self.carry(letter).await);
+            self.ledger.settle_letter(id, attempt, Utc::now()).await?;
+            if self.resting_until.is_some() {
+                return Ok((false, None));
+            }
+        }
+        Ok((full, next))
+    }
+
+    /// Tries to deliver one letter and says what became of it.
+    async fn carry(&mut self, letter: ledger::Letter) -> Attempt {
+        let reference = letter.payment.facts.reference.clone();
+        let reference = reference.as_ref().map(tracing::field::display);
+        let (written, attempts) = (letter.written, letter.attempts);
+        let wanted = Letter {
+            message_id: format!("{}@{}", letter.token, self.settings.from.email.domain()),
+            recipient: letter.recipient,
+            kind: letter.kind,
+            payment: letter.payment,
+            written,
+        };
+        let delivered = match compose(&wanted, &self.settings.from, self.settings.zone) {
+            Ok(composed) => self.transport.deliver(&composed).await,
+            Err(error) => {
+                tracing::error!(letter.id, payment.reference = reference, %error, "a letter cannot be written");
+                return Attempt::Refused { error: error.to_string() };
+            }
+        };
+        self.resting_until = None;
+        let failure = match delivered {
+            Ok(()) => {
+                tracing::info!(letter.id, letter.notice = %wanted.kind, payment.reference = reference, "letter sent");
+                return Attempt::Sent;
+            }
+            Err(failure) => failure,
+        };
+        let error = failure.to_string();
+        match failure {
+            Failure::Refused { .. } => {
+                tracing::error!(
+                    letter.id,
+                    payment.reference = reference,
+                    error,
+                    "letter refused: mail retry sends it again"
+                );
+                return Attempt::Refused { error };
+            }
+            Failure::Misconfigured(_) => {
+                tracing::error!(letter.id, payment.reference = reference, error, "letters wait until mail works");
+                self.resting_until = Some(Instant::now() + REST);
+            }
+            Failure::Deferred(_) => {
+                tracing::warn!(letter.id, payment.reference = reference, error, "letter not sent yet");
+            }
+        }
+        match self.settings.next_try(written, attempts, Utc::now()) {
+            Some(until) => Attempt::Deferred { until, error },
+            None => Attempt::GivenUp { error },
+        }
+    }
+}
+
+/// Sends one letter that is about nothing, to see whether letters arrive.
+///
+/// # Errors
+/// It did not go out; the message says why and whether trying again makes sense.
+pub async fn send_test(settings: &MailerSettings, recipient: &str) -> Result<(), Failure> {
+    let composed = compose_test(recipient, &settings.from, Utc::now())
+        .map_err(|error| Failure::Misconfigured(error.to_string()))?;
+    let mut transport = settings.transport();
+    transport.deliver(&composed).await?;
+    transport.close().await;
+    Ok(())
+}
+
+/// Waits until `instant` by the wall clock, for ever if there is none; the heartbeat catches a clock that steps.
+async fn until(instant: Option<Timestamp>) {
+    match instant {
+        Some(instant) => tokio::time::sleep((instant - Utc::now()).to_std().unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> MailerSettings {
+        MailerSettings {
+            from: "paynowd <paynowd@localhost>".parse().unwrap(),
+            zone: chrono_tz::Africa::Harare,
+            way: Way::Directory("mail".into()),
+            retry: vec![Duration::from_mins(1), Duration::from_mins(5)],
+            give_up_after: Duration::from_hours(1),
+        }
+    }
+
+    #[test]
+    fn waits_between_tries_grow_and_the_last_repeats_until_the_letter_is_given_up() {
+        let written = Timestamp::from_timestamp(1_700_000_000, 0).unwrap();
+        let minutes = |count| written + Duration::from_mins(count);
+        assert_eq!(settings().next_try(written, 0, written), Some(minutes(1)));
+        assert_eq!(settings().next_try(written, 1, minutes(1)), Some(minutes(6)));
+        assert_eq!(settings().next_try(written, 7, minutes(31)), Some(minutes(36)));
+        assert_eq!(settings().next_try(written, 20, minutes(56)), None);
+    }
+}
