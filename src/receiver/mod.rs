@@ -1,6 +1,6 @@
 //! Floor 3: they call us. Route → verify → record → reply.
 //!
-//! One table turns what happened into a status code ([`Verdict::response`]). A 2xx goes out only after the ledger
+//! One table turns what happened into a status code (`Verdict::response`). A 2xx goes out only after the ledger
 //! has the message on disk.
 
 mod flood;
