@@ -87,7 +87,7 @@ async fn encrypted(tcp: TcpStream, settings: &SmtpSettings, tls: Arc<ClientConfi
     let stream = TlsConnector::from(tls)
         .connect(name, tcp)
         .await
-        .map_err(|error| Fault::of_io(&error).about_session(&format!("the handshake with {host}")))?;
+        .map_err(|error| Fault::of_cause(&error).about_session(&format!("the handshake with {host}")))?;
     Ok(Wire::Tls(Box::new(stream)))
 }
 
@@ -124,7 +124,7 @@ async fn starttls(
 
 /// Says a command and wants this answer.
 async fn ask(plain: &mut InTurn, command: &str, wanted: u16) -> Result<String, Fault> {
-    plain.write_all(command.as_bytes()).await.map_err(|error| Fault::of_io(&error))?;
+    plain.write_all(command.as_bytes()).await.map_err(|error| Fault::of_cause(&error))?;
     answer(plain, wanted).await
 }
 
@@ -132,7 +132,7 @@ async fn ask(plain: &mut InTurn, command: &str, wanted: u16) -> Result<String, F
 async fn answer(plain: &mut InTurn, wanted: u16) -> Result<String, Fault> {
     let mut text = Vec::new();
     while !plain.is_answered() {
-        let count = plain.read_buf(&mut text).await.map_err(|error| Fault::of_io(&error))?;
+        let count = plain.read_buf(&mut text).await.map_err(|error| Fault::of_cause(&error))?;
         if count == 0 || text.len() > ANSWER_LENGTH {
             return Err(Fault::Line("no complete answer".to_owned()));
         }

@@ -49,13 +49,12 @@ impl Fault {
     pub(super) fn of(error: &smtp::Error) -> Self {
         match error.status() {
             Some(code) => Self::Answer { code: code.into(), text: causes(error.source()) },
-            None if is_tls(error) => Self::Tls(causes(error.source())),
-            None => Self::Line(causes(Some(error.source().unwrap_or(error)))),
+            None => Self::of_cause(error.source().unwrap_or(error)),
         }
     }
 
     /// What a failed read, write, connect or handshake was.
-    pub(super) fn of_io(error: &std::io::Error) -> Self {
+    pub(super) fn of_cause(error: &(dyn Error + 'static)) -> Self {
         if is_tls(error) { Self::Tls(causes(Some(error))) } else { Self::Line(causes(Some(error))) }
     }
 

@@ -216,6 +216,24 @@ mod tests {
         assert_eq!(stream.turn, Turn::Ours);
     }
 
+    /// Has the library read what is left of `bytes`, as an answer to EHLO.
+    fn read(stream: &mut InTurn, mut bytes: Vec<u8>) {
+        let heard = stream.hear(&mut bytes);
+        let text = String::from_utf8(bytes[..heard].to_vec()).unwrap();
+        if let Ok(response) = text.parse::<Response>() {
+            let _ = ServerInfo::from_response(&response);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_of_nothing_but_blanks_does_not_panic_in_the_library() {
+        for answer in
+            ["250-m\r\n250  \r\n", "250- \r\n250 m\r\n", "250-m\r\n250-\r\r\n250 m\r\n", "250-m\r\n250 \t\r\n"]
+        {
+            read(&mut listening().await, answer.to_owned().into_bytes());
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_a_server_says_the_library_does_not_panic(
@@ -224,12 +242,7 @@ mod tests {
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
             let mut stream = runtime.block_on(listening());
-            let mut bytes = format!("250-{}", pieces.concat()).into_bytes();
-            let heard = stream.hear(&mut bytes);
-            let text = String::from_utf8(bytes[..heard].to_vec()).unwrap();
-            if let Ok(response) = text.parse::<Response>() {
-                let _ = ServerInfo::from_response(&response);
-            }
+            read(&mut stream, format!("250-{}", pieces.concat()).into_bytes());
         }
     }
 }

@@ -111,6 +111,17 @@ async fn a_wrong_password_is_loud_and_never_repeated() {
 }
 
 #[tokio::test]
+async fn a_server_that_wants_no_password_we_can_give_is_a_matter_for_a_person() {
+    let script = vec![Say("220 ready\r\n"), Hear("EHLO"), Say("250-m\r\n250 AUTH GSSAPI\r\n"), Hang];
+    let server = Server::start(vec![script.clone(), script], None).await;
+    let mut smtp = authenticating(client(server.port, Security::None));
+    assert_misconfigured(&deliver(&mut smtp, 1).await, "neither AUTH PLAIN nor AUTH LOGIN");
+    smtp.settings.password = None;
+    assert_misconfigured(&deliver(&mut smtp, 1).await, "no password for mail user");
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn a_demand_for_authentication_does_not_condemn_the_letter() {
     let script = [hello(), vec![Hear("MAIL"), Say("530 authentication required\r\n")]].concat();
     assert_misconfigured(&outcome(script).await, "530 authentication required");
