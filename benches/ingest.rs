@@ -4,8 +4,11 @@
 //! from this process over loopback with 1, 16, 64 and 256 kept connections, in interleaved rounds. Absolute figures
 //! belong to the machine; the ratio travels. Bounded: about half a minute.
 
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench ends when something is wrong, and prints")]
+
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -145,6 +148,7 @@ async fn start_bare() -> SocketAddr {
 /// The daemon under test, in a process of its own, polling nothing during the rounds.
 fn start_daemon(home: &Path) -> (Child, SocketAddr) {
     fs::write(home.join("shop.key"), KEY).expect("the key file");
+    fs::set_permissions(home.join("shop.key"), fs::Permissions::from_mode(0o600)).expect("the key file's mode");
     let settings = r#"
 [server]
 listen = "127.0.0.1:0"

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// A file with the key of the button template; the integration key otherwise.
     #[arg(long, value_name = "FILE")]
     button_key_file: Option<PathBuf>,
-    /// Where status updates go, whatever a payment asks for: your paynowd's /paynow/NAME.
+    /// Where status updates go for payments that do not say: your paynowd's /paynow/NAME.
     #[arg(long, value_name = "URL")]
     result_url: Option<String>,
     /// How many times faster than life the test numbers act.

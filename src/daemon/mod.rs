@@ -38,7 +38,7 @@ const LOOPS_END: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// An address could not be listened on.
-    #[error("{key}: cannot listen on {address}: {source}; choose another address or stop what uses it")]
+    #[error("{key}: cannot listen on {address}; choose another address or stop what uses it")]
     Listen {
         /// The configuration key.
         key: &'static str,
@@ -48,7 +48,7 @@ pub enum DaemonError {
         source: std::io::Error,
     },
     /// Something of the system could not be had.
-    #[error("cannot {doing}: {source}")]
+    #[error("cannot {doing}")]
     System {
         /// What was being attempted.
         doing: &'static str,

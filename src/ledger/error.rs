@@ -1,4 +1,4 @@
-//! What can go wrong with the ledger, sorted by what the caller does next.
+//! What can go wrong with the ledger, sorted by what the caller does next. Each message is whole: it names its cause.
 
 use std::path::PathBuf;
 
@@ -12,20 +12,20 @@ pub enum LedgerError {
     #[error("the ledger is closed")]
     Closed,
     /// The disk or the database refused. What was asked did not happen; it may succeed later.
-    #[error("the ledger cannot be {doing}")]
+    #[error("the ledger cannot be {doing}: {cause}")]
     Storage {
         /// What was being attempted: "written", "read", "opened".
         doing: &'static str,
         /// What SQLite says.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
     /// The file could not be reached at all.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {cause}", path = path.display())]
     File {
         /// Which file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file was written by a newer release. Upgrade, or point to another file.
     #[error(
@@ -49,20 +49,20 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    pub(super) fn written(source: rusqlite::Error) -> Self {
-        Self::Storage { doing: "written", source }
+    pub(super) fn written(cause: rusqlite::Error) -> Self {
+        Self::Storage { doing: "written", cause }
     }
 
-    pub(super) fn read(source: rusqlite::Error) -> Self {
-        Self::Storage { doing: "read", source }
+    pub(super) fn read(cause: rusqlite::Error) -> Self {
+        Self::Storage { doing: "read", cause }
     }
 
     /// The same failure again, for the next of several callers it befell.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Full => Self::Full,
-            Self::Storage { doing, source: rusqlite::Error::SqliteFailure(code, text) } => {
-                Self::Storage { doing, source: rusqlite::Error::SqliteFailure(*code, text.clone()) }
+            Self::Storage { doing, cause: rusqlite::Error::SqliteFailure(code, text) } => {
+                Self::Storage { doing, cause: rusqlite::Error::SqliteFailure(*code, text.clone()) }
             }
             _ => Self::Closed,
         }

@@ -90,7 +90,7 @@ impl Ledger {
         };
         let bells = Bells::default();
         let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone())
-            .map_err(|source| LedgerError::File { path: path.clone(), source })?;
+            .map_err(|cause| LedgerError::File { path: path.clone(), cause })?;
         Ok(Self { reader: Reader::open(path)?, writer, bells, _lock: lock })
     }
 

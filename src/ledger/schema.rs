@@ -1,6 +1,7 @@
 //! Opening a ledger file: its settings, its migrations, and the lock that keeps a second daemon out.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,9 +24,17 @@ const STATEMENTS: usize = 64;
 /// Opens `path` for writing, creating and migrating it as needed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     if let Some(home) = path.parent().filter(|home| !home.as_os_str().is_empty()) {
-        std::fs::create_dir_all(home).map_err(|source| LedgerError::File { path: home.to_owned(), source })?;
+        std::fs::create_dir_all(home).map_err(|cause| LedgerError::File { path: home.to_owned(), cause })?;
     }
-    let opened = |source| LedgerError::Storage { doing: "opened", source };
+    // It holds what customers sent: for its owner's eyes. SQLite gives the files beside it the same mode.
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|cause| LedgerError::File { path: path.to_owned(), cause })?;
+    let opened = |cause| LedgerError::Storage { doing: "opened", cause };
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -44,7 +53,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
 
 /// Opens `path` for reading only; nothing this connection does can change the ledger.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
-    let opened = |source| LedgerError::Storage { doing: "opened", source };
+    let opened = |cause| LedgerError::Storage { doing: "opened", cause };
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(opened)?;
@@ -65,17 +74,17 @@ pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
         .truncate(false)
         .write(true)
         .open(&lock)
-        .map_err(|source| LedgerError::File { path: lock.clone(), source })?;
+        .map_err(|cause| LedgerError::File { path: lock.clone(), cause })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(LedgerError::File { path: lock, source }),
+        Err(std::fs::TryLockError::Error(cause)) => Err(LedgerError::File { path: lock, cause }),
     }
 }
 
 /// Brings the schema up to ours, one migration a transaction.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
-    let failed = |source| LedgerError::Storage { doing: "migrated", source };
+    let failed = |cause| LedgerError::Storage { doing: "migrated", cause };
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let found = version(&transaction).map_err(failed)?;
