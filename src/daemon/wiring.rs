@@ -131,6 +131,7 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         ("admin.listen", running.admin.listen != wanted.admin.listen),
         ("ledger", running.ledger != wanted.ledger),
         ("poll", PollConfig { schedule: Arc::clone(&wanted.poll.schedule), ..running.poll.clone() } != wanted.poll),
+        ("mail", format!("{:?}", running.mail) != format!("{:?}", wanted.mail)),
         ("log", running.log != wanted.log),
     ]
     .into_iter()

@@ -42,7 +42,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     .map_err(opened)?;
     connection.busy_timeout(BUSY).map_err(opened)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(opened)?;
+    let journal: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(opened)?;
+    if journal != "wal" {
+        let cause = std::io::Error::other("this file system cannot hold a write-ahead log; use a local one");
+        return Err(LedgerError::File { path: path.to_owned(), cause });
+    }
     connection.pragma_update(None, "synchronous", "FULL").map_err(opened)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(opened)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(opened)?;

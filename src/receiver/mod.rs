@@ -4,6 +4,7 @@
 //! has the message on disk.
 
 mod flood;
+mod outage;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::http::{self, BodyError, Cidr, Response};
 use crate::ledger::{Admission, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
 use flood::Flood;
+use outage::Outage;
 
 /// How long a gateway is asked to wait when its message could not be stored, in seconds.
 const COME_BACK: u64 = 5;
@@ -39,6 +41,7 @@ pub struct Receiver {
     integrations: Arc<Integrations>,
     settings: ReceiverSettings,
     flood: Flood,
+    outage: Outage,
 }
 
 /// What became of a request.
@@ -98,7 +101,7 @@ impl Receiver {
     /// A door to `ledger` for `integrations`.
     pub fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, settings: ReceiverSettings) -> Self {
         let flood = Flood::new(settings.refusals_per_minute);
-        Self { ledger, integrations, settings, flood }
+        Self { ledger, integrations, settings, flood, outage: Outage::default() }
     }
 
     /// Answers one request from `peer`.
@@ -109,8 +112,10 @@ impl Receiver {
             Some(integration) => self.receive(&integration, request, peer).await,
             None => Verdict::NotFound,
         };
-        if let Verdict::NotStored(error) = &verdict {
-            tracing::error!(%error, "a post could not be stored; the gateway is asked to bring it again");
+        if let Verdict::NotStored(error) = &verdict
+            && let Some(unsaid) = self.outage.speak(Instant::now())
+        {
+            tracing::error!(%error, unsaid, "a post could not be stored; the gateway is asked to bring it again");
         }
         verdict.response()
     }
