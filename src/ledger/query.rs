@@ -140,7 +140,7 @@ pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&
                  LEFT JOIN poll ON poll.payment_id = payment.id \
                  WHERE {condition} AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
                 rows::PAYMENT,
-                rows::PLAN
+                rows::KNOWN
             ))?
             .query_map(rusqlite::params![value, integration], rows::known)?
             .collect::<rusqlite::Result<_>>()?;

@@ -70,7 +70,7 @@ pub(super) fn find(desk: &Desk<'_>, integration: i64, key: &GatewayKey) -> rusql
             "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
              LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
             rows::PAYMENT,
-            rows::PLAN
+            rows::KNOWN
         ))?
         .query_row(params![integration, StoredKey(key)], rows::known)
         .optional()
