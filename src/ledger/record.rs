@@ -56,7 +56,7 @@ pub(super) fn record(
     if seen.channel == crate::domain::Channel::Poll {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
     }
-    outbox::withdraw(desk, id, &decision.withdrawn)?;
+    outbox::withdraw(desk, id, &decision.withdrawn, seen.at)?;
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
