@@ -22,9 +22,7 @@ const STATEMENTS: usize = 64;
 
 /// Opens `path` for writing, creating and migrating it as needed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
-    if let Some(home) = path.parent().filter(|home| !home.as_os_str().is_empty()) {
-        std::fs::create_dir_all(home).map_err(|source| LedgerError::File { path: home.to_owned(), source })?;
-    }
+    create_home(path)?;
     let opened = |source| LedgerError::Storage { doing: "opened", source };
     let mut connection = Connection::open_with_flags(
         path,
@@ -57,6 +55,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
 
 /// Takes the lock of the one daemon that may serve `path`; it lasts as long as the file stays open.
 pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
+    create_home(path)?;
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
@@ -70,6 +69,16 @@ pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_owned() }),
         Err(std::fs::TryLockError::Error(source)) => Err(LedgerError::File { path: lock, source }),
+    }
+}
+
+/// The directory that `path` lies in must exist.
+fn create_home(path: &Path) -> Result<(), LedgerError> {
+    match path.parent().filter(|home| !home.as_os_str().is_empty()) {
+        Some(home) => {
+            std::fs::create_dir_all(home).map_err(|source| LedgerError::File { path: home.to_owned(), source })
+        }
+        None => Ok(()),
     }
 }
 
