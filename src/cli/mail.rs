@@ -18,7 +18,7 @@ use crate::mailer;
 pub(super) enum Command {
     /// List letters, newest first.
     List(ListArguments),
-    /// Put letters that were refused or given up back into the post.
+    /// Put letters that were tried in vain, refused or given up back into the post.
     Retry(RetryArguments),
     /// Send a test letter by the configured transport.
     Test(TestArguments),
@@ -26,7 +26,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Only in this state: waiting, sent, refused or given-up.
+    /// Only in this state: waiting, sent, refused, given-up or withdrawn.
     #[arg(long)]
     state: Option<String>,
     /// One JSON object a line.
@@ -108,7 +108,7 @@ fn retry(place: &Place, wanted: &RetryArguments) -> Exit {
         Err(exit) => exit,
         Ok(Err(error)) => unavailable(&error),
         Ok(Ok(0)) => {
-            output::complain(&"no letter is waiting, refused or given up under that number");
+            output::complain(&"no letter has been tried in vain, refused or given up under that number");
             Exit::No
         }
         Ok(Ok(count)) => {

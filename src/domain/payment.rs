@@ -40,6 +40,8 @@ pub struct Payment {
 pub struct Known {
     /// The payment so far.
     pub payment: Payment,
+    /// The last state that the gateway itself confirmed, whatever has been claimed since.
+    pub proven: Option<Status>,
     /// When the gateway is to be asked about it.
     pub plan: PollPlan,
 }
@@ -194,7 +196,8 @@ impl Known {
         let (before, now) = (&self.payment, seen.at);
         let verdict = before.status.observe(seen.status);
         let claim_was_unproven = before.trust != Trust::Confirmed;
-        let holds = verdict == Seen::Unknown || (verdict == Seen::Regress && !claim_was_unproven);
+        let undoes_money = self.proven.is_some_and(Status::has_had_money) && !seen.status.has_had_money();
+        let holds = verdict == Seen::Unknown || (verdict == Seen::Regress && (!claim_was_unproven || undoes_money));
         if holds {
             let (plan, last) = self.asked_in_vain(terms, now);
             let finding = if verdict == Seen::Unknown {
@@ -266,7 +269,7 @@ impl Known {
             withdrawn,
             notices,
             findings,
-            settled: if retracted { &[Class::PaidLate, Class::PaidUnconfirmed] } else { &[Class::PaidUnconfirmed] },
+            settled: settled_by(payment.status),
             payment,
         }
     }
@@ -357,6 +360,17 @@ fn contradiction(field: &str, expected: &str, found: &str) -> Finding {
 fn unknown_word(seen: &Observation) -> Finding {
     let word = seen.wire_status.as_ref().map_or("", WireStatus::as_str);
     Finding { class: Class::StatusMismatch, expected: "a documented status".into(), found: format!("status {word:?}") }
+}
+
+/// What the gateway's own word for `status` settles.
+const fn settled_by(status: Status) -> &'static [Class] {
+    if status.is_pending() {
+        &[Class::PaidUnconfirmed, Class::PaidLate]
+    } else if status.has_had_money() {
+        &[Class::PaidUnconfirmed, Class::StuckPending]
+    } else {
+        &[Class::PaidUnconfirmed, Class::StuckPending, Class::PaidLate]
+    }
 }
 
 /// Money came after the payment had been given up.

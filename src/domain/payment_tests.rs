@@ -1,1 +1,429 @@
+//! The decision about one observation, rule by rule. What holds over any sequence of them is in `properties`.
 
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::schedule::Bound;
+use crate::domain::{Evidence, Origin, Pace, PollSchedule, Reference, Step};
+
+#[path = "payment_properties.rs"]
+mod properties;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const POLL_URL: &str = "https://www.paynow.co.zw/Interface/CheckPayment/?guid=06f656ab-ed60-4a03-8373-a3321b4b3e68";
+
+fn start() -> Timestamp {
+    Timestamp::from_timestamp(1_790_000_000, 0).unwrap()
+}
+
+fn terms() -> Terms {
+    Terms {
+        currency: "USD".parse().unwrap(),
+        mode: Mode::Live,
+        announce: Announce::Confirmed,
+        announce_after: 15 * MINUTE,
+        notify_on: vec![Status::Paid, Status::AwaitingDelivery, Status::Disputed, Status::Refunded],
+        recipients: vec!["owner@shop.example".into()],
+        confirmable: true,
+        schedule: Arc::new(PollSchedule {
+            confirm: vec![Duration::ZERO, Duration::from_secs(5)],
+            pending: vec![Step { every: MINUTE, bound: Bound::Times(2) }],
+            held: vec![Step { every: 60 * MINUTE, bound: Bound::Times(2) }],
+            gap: Duration::from_secs(5),
+        }),
+    }
+}
+
+fn facts(amount: &str) -> Facts {
+    Facts {
+        reference: Some(Reference::parse("INV-32").unwrap()),
+        gateway_reference: Some(crate::domain::GatewayReference::parse("35216224").unwrap()),
+        amount: Some(amount.parse().unwrap()),
+        amount_paid: None,
+    }
+}
+
+fn seen(channel: Channel, status: Status, at: Timestamp) -> Observation {
+    let url = PollUrl::parse(POLL_URL, &"https://www.paynow.co.zw".parse::<Origin>().unwrap()).unwrap();
+    Observation {
+        integration: IntegrationName::parse("shop").unwrap(),
+        key: url.key(),
+        at,
+        channel,
+        evidence: Evidence::Sha512,
+        status,
+        wire_status: Some(
+            WireStatus::parse(if status == Status::Unknown { "On Hold" } else { status.code() }).unwrap(),
+        ),
+        facts: facts("25.00"),
+        poll_url: Some(url),
+        body: Vec::new(),
+    }
+}
+
+/// A payment and what was last decided about it, minute by minute.
+struct Life {
+    terms: Terms,
+    known: Option<Known>,
+    now: Timestamp,
+}
+
+impl Life {
+    fn under(terms: Terms) -> Self {
+        Self { terms, known: None, now: start() }
+    }
+
+    fn new() -> Self {
+        Self::under(terms())
+    }
+
+    /// A payment that the gateway has confirmed at `status`.
+    fn confirmed(status: Status) -> Self {
+        let mut life = Self::new();
+        life.post(status);
+        life.poll(status);
+        life
+    }
+
+    fn hear(&mut self, seen: &Observation) -> Decision {
+        self.now = seen.at.max(self.now) + MINUTE;
+        let decision = Payment::decide(self.known.as_ref(), seen, &self.terms);
+        let payment = decision.payment.clone();
+        let before = self.known.take().and_then(|known| known.proven);
+        let proven = if payment.trust == Trust::Confirmed { Some(payment.status) } else { before };
+        self.known = Some(Known { payment, proven, plan: decision.plan });
+        decision
+    }
+
+    fn post(&mut self, status: Status) -> Decision {
+        self.hear(&seen(Channel::Post, status, self.now))
+    }
+
+    fn poll(&mut self, status: Status) -> Decision {
+        self.hear(&seen(Channel::Poll, status, self.now))
+    }
+
+    fn payment(&self) -> &Payment {
+        &self.known.as_ref().unwrap().payment
+    }
+
+    fn stands(&self) -> (Status, Trust) {
+        (self.payment().status, self.payment().trust)
+    }
+}
+
+fn classes(decision: &Decision) -> Vec<Class> {
+    decision.findings.iter().map(|finding| finding.class).collect()
+}
+
+fn kinds(decision: &Decision) -> Vec<NoticeKind> {
+    decision.notices.iter().map(|notice| notice.kind).collect()
+}
+
+#[test]
+fn the_first_post_opens_the_payment_and_asks_the_gateway_at_once() {
+    let mut life = Life::new();
+    let decision = life.post(Status::Paid);
+    assert_eq!(decision.outcome, Outcome::Opened);
+    assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
+    assert_eq!((decision.plan.due, decision.plan.pace), (Some(start()), Pace::Confirm));
+    assert_eq!((decision.payment.first_seen, decision.payment.last_changed), (start(), start()));
+    assert_eq!((decision.payment.facts, decision.findings), (facts("25.00"), vec![]));
+}
+
+#[test]
+fn an_unpaid_first_post_is_watched_rather_than_confirmed() {
+    let decision = Life::new().post(Status::Created);
+    assert_eq!((decision.outcome, decision.plan.pace), (Outcome::Opened, Pace::Watch));
+    assert!(decision.plan.due.unwrap() > start() && decision.notices.is_empty());
+}
+
+#[test]
+fn a_repeated_post_changes_nothing_and_keeps_the_plan() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    let before = life.known.clone().unwrap();
+    let decision = life.post(Status::Paid);
+    assert_eq!((decision.outcome, &decision.payment, decision.plan), (Outcome::Repeated, &before.payment, before.plan));
+    assert!(decision.notices.is_empty() && decision.findings.is_empty() && decision.withdrawn.is_empty());
+}
+
+#[test]
+fn a_repeated_claim_nobody_would_ask_about_any_more_is_asked_about_again() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    life.known.as_mut().unwrap().plan.due = None;
+    assert!(life.post(Status::Paid).plan.due.is_some());
+    let mut settled = Life::confirmed(Status::Paid);
+    assert_eq!(settled.post(Status::Paid).plan.due, None, "what is confirmed is not asked about for a repeat");
+}
+
+#[test]
+fn a_step_back_changes_nothing_and_is_asked_about() {
+    let mut life = Life::confirmed(Status::Paid);
+    let before = life.payment().clone();
+    let decision = life.post(Status::Created);
+    assert_eq!((decision.outcome, &decision.payment), (Outcome::Regressed, &before));
+    assert_eq!((decision.plan.due, decision.plan.pace), (Some(start() + 2 * MINUTE), Pace::Confirm));
+    assert!(decision.outcome.is_event() && decision.notices.is_empty());
+}
+
+#[test]
+fn an_unknown_word_is_recorded_and_reported_and_changes_nothing() {
+    for mut life in [Life::confirmed(Status::Paid), Life::confirmed(Status::Created)] {
+        let before = life.payment().clone();
+        for decision in [life.post(Status::Unknown), life.poll(Status::Unknown)] {
+            assert_eq!((decision.outcome, &decision.payment), (Outcome::Unrecognised, &before));
+            assert_eq!(classes(&decision)[0], Class::StatusMismatch);
+            assert!(decision.findings[0].found.contains("On Hold"));
+        }
+    }
+    let decision = Life::new().post(Status::Unknown);
+    assert_eq!((decision.outcome, decision.payment.status), (Outcome::Unrecognised, Status::Unknown));
+    assert_eq!((classes(&decision), decision.plan.due), (vec![Class::StatusMismatch], Some(start())));
+}
+
+#[test]
+fn a_post_that_contradicts_the_base_fields_goes_to_quarantine_with_findings_and_a_poll() {
+    let mut life = Life::confirmed(Status::Created);
+    let before = life.payment().clone();
+    let mut recut = seen(Channel::Post, Status::Paid, life.now);
+    recut.facts = facts("2500.00");
+    recut.facts.reference = Some(Reference::parse("INV-3").unwrap());
+    let decision = life.hear(&recut);
+    assert_eq!((decision.outcome, &decision.payment), (Outcome::Contradicted, &before));
+    assert!(!decision.outcome.is_event() && decision.notices.is_empty());
+    assert_eq!(classes(&decision), [Class::ContradictingPost; 2]);
+    assert_eq!(decision.findings[1].expected, "amount 25.00");
+    assert_eq!(decision.findings[1].found, "amount 2500.00");
+    assert_eq!(decision.plan.pace, Pace::Confirm);
+}
+
+#[test]
+fn blanks_around_a_reference_contradict_nothing() {
+    let mut life = Life::confirmed(Status::Created);
+    let mut padded = seen(Channel::Post, Status::Paid, life.now);
+    padded.facts.reference = Some(Reference::parse(" INV-32 ").unwrap());
+    assert_eq!(life.hear(&padded).outcome, Outcome::Moved);
+}
+
+#[test]
+fn a_poll_confirms_and_only_then_is_paid_announced() {
+    let mut life = Life::new();
+    let claim = life.post(Status::Paid);
+    let unconfirmed = Notice {
+        kind: NoticeKind::Unconfirmed(Status::Paid),
+        due: start() + 15 * MINUTE,
+        condition: Condition::Always,
+    };
+    assert_eq!(claim.notices, [unconfirmed]);
+    let decision = life.poll(Status::Paid);
+    assert_eq!((decision.outcome, life.stands()), (Outcome::Confirmed, (Status::Paid, Trust::Confirmed)));
+    assert_eq!(decision.withdrawn, [NoticeKind::Unconfirmed(Status::Paid)]);
+    let reached = Notice {
+        kind: NoticeKind::Reached(Status::Paid),
+        due: start() + MINUTE,
+        condition: Condition::UnlessReported(Status::Paid),
+    };
+    assert_eq!(decision.notices, [reached]);
+    assert_eq!((decision.plan.due, decision.plan.asked), (None, Some(start() + MINUTE)));
+    assert!(decision.settled.contains(&Class::PaidUnconfirmed));
+}
+
+#[test]
+fn a_poll_that_brings_nothing_new_is_no_event() {
+    let mut life = Life::confirmed(Status::AwaitingDelivery);
+    let before = life.payment().clone();
+    let decision = life.poll(Status::AwaitingDelivery);
+    assert_eq!((decision.outcome, &decision.payment), (Outcome::Agreed, &before));
+    assert!(!decision.outcome.is_event() && decision.notices.is_empty() && decision.findings.is_empty());
+}
+
+#[test]
+fn the_ledger_follows_the_poll_where_a_post_was_recut() {
+    let mut life = Life::new();
+    let mut recut = seen(Channel::Post, Status::Paid, start());
+    recut.facts = facts("41.00");
+    recut.facts.gateway_reference = Some(crate::domain::GatewayReference::parse("3521622").unwrap());
+    life.hear(&recut);
+    let decision = life.poll(Status::Paid);
+    assert_eq!((decision.outcome, life.stands()), (Outcome::Corrected, (Status::Paid, Trust::Confirmed)));
+    assert_eq!(life.payment().facts, facts("25.00"));
+    let findings: Vec<_> = decision.findings.iter().map(|it| (it.expected.as_str(), it.found.as_str())).collect();
+    assert_eq!(
+        findings,
+        [("gateway_reference 35216224", "gateway_reference 3521622"), ("amount 25.00", "amount 41.00")]
+    );
+    assert_eq!(kinds(&decision), [NoticeKind::Reached(Status::Paid)]);
+}
+
+#[test]
+fn a_claim_the_gateway_does_not_confirm_is_taken_back_and_corrected_for_those_told() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    let decision = life.poll(Status::Created);
+    assert_eq!((decision.outcome, life.stands()), (Outcome::Corrected, (Status::Created, Trust::Confirmed)));
+    assert_eq!(
+        decision.withdrawn,
+        [NoticeKind::Unconfirmed(Status::Paid), NoticeKind::Reported(Status::Paid)],
+        "what has not gone out is withdrawn"
+    );
+    let corrected = Notice {
+        kind: NoticeKind::Corrected(Status::Created),
+        due: start() + MINUTE,
+        condition: Condition::IfTold(Status::Paid),
+    };
+    assert_eq!(decision.notices, [corrected]);
+    assert_eq!((classes(&decision), &*decision.findings[0].found), (vec![Class::ContradictingPost], "status paid"));
+}
+
+#[test]
+fn confirmed_money_is_not_undone_by_a_lower_word_of_post_or_poll() {
+    for money in [Status::AwaitingDelivery, Status::Delivered, Status::Paid] {
+        for lower in [Status::Created, Status::Pending, Status::Cancelled, Status::Failed] {
+            let mut life = Life::confirmed(money);
+            assert_eq!(life.post(lower).outcome, Outcome::Regressed);
+            let decision = life.poll(lower);
+            assert_eq!((decision.outcome, life.stands()), (Outcome::Regressed, (money, Trust::Confirmed)));
+            assert_eq!(classes(&decision)[0], Class::StatusMismatch);
+            assert!(decision.notices.is_empty());
+        }
+    }
+}
+
+#[test]
+fn confirmed_money_is_not_undone_by_a_claim_and_a_lower_poll_together() {
+    for claim in [Status::Disputed, Status::Refunded] {
+        let mut life = Life::confirmed(Status::Paid);
+        assert_eq!(life.post(claim).outcome, Outcome::Moved);
+        let decision = life.poll(Status::Created);
+        assert_eq!((decision.outcome, life.stands()), (Outcome::Regressed, (claim, Trust::Reported)));
+        assert_eq!(classes(&decision), [Class::StatusMismatch]);
+        assert_eq!((life.poll(Status::Paid).payment.status, life.stands().1), (Status::Paid, Trust::Confirmed));
+    }
+}
+
+#[test]
+fn money_after_the_end_is_taken_and_found_critical_and_only_less_than_money_settles_that() {
+    for by in [Channel::Post, Channel::Poll] {
+        let mut life = Life::confirmed(Status::Cancelled);
+        let late = seen(by, Status::Paid, life.now);
+        let decision = life.hear(&late);
+        assert_eq!((decision.outcome, classes(&decision)), (Outcome::Moved, vec![Class::PaidLate]));
+    }
+    let mut life = Life::confirmed(Status::Cancelled);
+    life.post(Status::Paid);
+    assert!(life.poll(Status::Cancelled).settled.contains(&Class::PaidLate), "it was not money at all");
+    let mut life = Life::confirmed(Status::Cancelled);
+    life.poll(Status::Paid);
+    life.post(Status::Refunded);
+    let decision = life.poll(Status::Paid);
+    assert_eq!((decision.outcome, decision.settled.contains(&Class::PaidLate)), (Outcome::Corrected, false));
+}
+
+#[test]
+fn a_stuck_payment_that_moves_after_all_is_stuck_no_more() {
+    let mut life = Life::confirmed(Status::Created);
+    assert!(!life.poll(Status::Pending).settled.contains(&Class::StuckPending));
+    assert!(life.poll(Status::Paid).settled.contains(&Class::StuckPending));
+}
+
+fn button_sale(amount: &str) -> Observation {
+    let key = GatewayKey::parse("40222").unwrap();
+    let wire = seen(Channel::Button, Status::Paid, start());
+    Observation { key, poll_url: None, wire_status: None, facts: facts(amount), ..wire }
+}
+
+#[test]
+fn a_button_sale_is_announced_at_once_and_never_asked_about() {
+    let mut life = Life::under(Terms { confirmable: false, ..terms() });
+    let decision = life.hear(&button_sale("25.00"));
+    assert_eq!(life.stands(), (Status::Paid, Trust::Unconfirmable));
+    let letter = Notice { kind: NoticeKind::Reached(Status::Paid), due: start(), condition: Condition::Always };
+    assert_eq!((decision.notices, decision.plan.due), (vec![letter], None));
+    assert_eq!(life.hear(&button_sale("25.00")).outcome, Outcome::Repeated);
+    let contradiction = life.hear(&button_sale("26.00"));
+    assert_eq!((contradiction.outcome, contradiction.plan.due), (Outcome::Contradicted, None));
+    assert_eq!(life.payment().facts, facts("25.00"));
+}
+
+#[test]
+fn who_wants_reports_hears_of_the_claim_at_once_and_of_its_confirmation_only_if_not_told() {
+    let mut life = Life::under(Terms { announce: Announce::Reported, ..terms() });
+    let claim = Notice { kind: NoticeKind::Reported(Status::Paid), due: start(), condition: Condition::Always };
+    assert_eq!(life.post(Status::Paid).notices, [claim]);
+    assert_eq!(life.poll(Status::Paid).notices[0].condition, Condition::UnlessReported(Status::Paid));
+}
+
+#[test]
+fn only_states_the_merchant_asked_for_make_letters() {
+    let mut life = Life::under(Terms { notify_on: vec![Status::Refunded], ..terms() });
+    assert!(life.post(Status::Paid).notices.is_empty());
+    assert!(life.poll(Status::Paid).notices.is_empty());
+    assert_eq!(kinds(&life.poll(Status::Refunded)), [NoticeKind::Reached(Status::Refunded)]);
+}
+
+#[test]
+fn an_unpaid_state_is_announced_only_by_the_gateway() {
+    let mut life = Life::under(Terms { notify_on: vec![Status::Created], ..terms() });
+    assert!(life.post(Status::Created).notices.is_empty());
+    assert_eq!(kinds(&life.poll(Status::Created)), [NoticeKind::Reached(Status::Created)]);
+}
+
+#[test]
+fn a_further_claim_replaces_the_letter_about_the_one_before() {
+    let mut life = Life::new();
+    life.post(Status::AwaitingDelivery);
+    let decision = life.post(Status::Paid);
+    assert_eq!(decision.withdrawn, [NoticeKind::Unconfirmed(Status::AwaitingDelivery)]);
+    assert_eq!(decision.notices[0].due, start() + 16 * MINUTE);
+}
+
+#[test]
+fn held_money_is_watched_and_settled_money_is_not() {
+    for (status, watched) in [(Status::AwaitingDelivery, true), (Status::Disputed, true), (Status::Paid, false)] {
+        let plan = Life::confirmed(status).known.unwrap().plan;
+        assert_eq!((plan.due.is_some(), plan.pace), (watched, Pace::Watch), "{status}");
+    }
+}
+
+#[test]
+fn at_the_end_of_the_schedule_stands_a_finding() {
+    for (status, class) in [(Status::Created, Class::StuckPending), (Status::Paid, Class::PaidUnconfirmed)] {
+        let mut life = Life::new();
+        life.post(status);
+        let mut found = None;
+        for _ in 0..9 {
+            let known = life.known.as_mut().unwrap();
+            let Some(due) = known.plan.due else { break };
+            (known.plan, found) = known.unanswered(&terms(), due, None);
+            assert_eq!(found.is_some(), known.plan.due.is_none(), "a finding stands at the end and only there");
+        }
+        assert_eq!(found.map(|finding| finding.class), Some(class));
+    }
+    let mut held = Life::confirmed(Status::AwaitingDelivery);
+    let known = held.known.as_mut().unwrap();
+    known.plan.attempt = 9;
+    assert_eq!(known.unanswered(&terms(), start(), None).1, None, "held money needs nobody's attention");
+}
+
+#[test]
+fn a_gateway_that_wants_to_be_left_alone_is() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    let known = life.known.unwrap();
+    let (plan, _) = known.unanswered(&terms(), start(), Some(60 * MINUTE));
+    assert_eq!((plan.due, plan.attempt), (Some(start() + 60 * MINUTE), 1));
+    let (plan, _) = known.unanswered(&terms(), start(), Some(Duration::ZERO));
+    assert!(plan.due.unwrap() > start(), "and never asked sooner than the schedule says");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_keep_a_claim_waiting() {
+    let mut life = Life::confirmed(Status::Created);
+    let long_ago = start() - Duration::from_hours(24 * 365);
+    let decision = life.hear(&seen(Channel::Post, Status::Paid, long_ago));
+    assert!(decision.plan.due.unwrap() <= long_ago + MINUTE);
+    let (plan, _) = life.known.unwrap().unanswered(&terms(), long_ago, None);
+    assert!(plan.due.unwrap() <= long_ago + MINUTE);
+}

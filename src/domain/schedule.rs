@@ -74,7 +74,8 @@ impl PollSchedule {
     pub fn confirm_now(&self, key: &GatewayKey, plan: Option<&PollPlan>, now: Timestamp) -> PollPlan {
         let first = self.confirm.first().copied().unwrap_or_default();
         let asked = plan.and_then(|plan| plan.asked);
-        let courteous = asked.map_or(now, |asked| asked + self.gap);
+        // A clock that was set back must not keep us waiting for what it said before.
+        let courteous = asked.map_or(now, |asked| asked.min(now) + self.gap);
         let wanted = (now + spread(first, key, 0)).max(courteous);
         let due = plan.and_then(|plan| plan.due).map_or(wanted, |due| due.min(wanted));
         PollPlan { due: Some(due), pace: Pace::Confirm, attempt: 0, since: now, asked }

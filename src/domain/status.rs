@@ -167,6 +167,11 @@ impl Status {
         matches!(self, Self::AwaitingDelivery | Self::Delivered | Self::Paid)
     }
 
+    /// The customer's money has arrived at some time, wherever it is now.
+    pub const fn has_had_money(self) -> bool {
+        self.is_paid() || matches!(self, Self::Disputed | Self::Refunded)
+    }
+
     /// Unpaid for good, as far as the gateway is concerned.
     pub const fn is_dead(self) -> bool {
         matches!(self, Self::Cancelled | Self::Failed | Self::Expired | Self::Abandoned)

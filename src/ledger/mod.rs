@@ -83,11 +83,12 @@ impl Ledger {
     /// The file cannot be used as it is; the message says why. Nothing runs without a ledger.
     pub fn open(settings: &LedgerSettings, role: Role) -> Result<Self, LedgerError> {
         let path = &settings.path;
-        let connection = schema::open_writer(path)?;
+        // First the lock: a second daemon, perhaps of a newer release, must not migrate the file under the first.
         let lock = match role {
             Role::Daemon => Some(schema::lock_for_daemon(path)?),
             Role::Command => None,
         };
+        let connection = schema::open_writer(path)?;
         let bells = Bells::default();
         let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone())
             .map_err(|cause| LedgerError::File { path: path.clone(), cause })?;
@@ -167,7 +168,7 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| outbox::settle(desk, letter, &attempt, now)).await
     }
 
-    /// Puts one letter, or every one that was refused or given up, back into the post. Returns how many.
+    /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
     ///
     /// # Errors
     /// Not stored; nothing changed.

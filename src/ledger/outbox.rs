@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::chain;
 use super::rows::{self, millis};
 use super::writer::Desk;
-use crate::domain::{Condition, Notice, NoticeKind, Payment, Timestamp};
+use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Timestamp, Trust};
 
 /// A letter that is due.
 #[derive(Clone, Debug)]
@@ -37,13 +37,13 @@ pub struct LetterState {
     pub kind: NoticeKind,
     /// The payment it is about.
     pub payment: Payment,
-    /// `waiting`, `sent`, `refused` or `given-up`.
+    /// `waiting`, `sent`, `refused`, `given-up` or `withdrawn`.
     pub state: String,
     /// When the fact it tells was stored.
     pub written: Timestamp,
     /// When it is or was due.
     pub due: Timestamp,
-    /// When it was sent, refused or given up.
+    /// When it was sent, refused, given up or withdrawn.
     pub settled: Option<Timestamp>,
     /// How often it has been tried.
     pub attempts: u32,
@@ -75,18 +75,22 @@ pub enum Attempt {
     },
 }
 
-/// Takes back letters about these claims that have not gone out.
-pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
+/// Takes back letters about these claims that have not gone out. One that was due may be on its way this moment: its row
+/// stays, so that its number does not pass to another letter.
+pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind], now: Timestamp) -> rusqlite::Result<()> {
     for kind in kinds {
-        desk.connection
-            .prepare_cached("DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'")?
-            .execute(params![payment, kind.code()])?;
+        for withdraw in [
+            "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' AND attempts = 0 AND due > ?3",
+            "UPDATE outbox SET state = 'withdrawn', settled = ?3 WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
+        ] {
+            desk.connection.prepare_cached(withdraw)?.execute(params![payment, kind.code(), millis(now)])?;
+        }
     }
     Ok(())
 }
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
-/// again.
+/// again, unless it was withdrawn.
 pub(super) fn write(
     desk: &mut Desk<'_>,
     payment: i64,
@@ -103,7 +107,9 @@ pub(super) fn write(
                 .connection
                 .prepare_cached(
                     "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
-                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO NOTHING",
+                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE \
+                     SET state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, \
+                     error = NULL WHERE state = 'withdrawn'",
                 )?
                 .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
             if written > 0 && notice.due <= now + super::SOON {
@@ -142,7 +148,8 @@ fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Con
     })
 }
 
-/// Notes what became of an attempt. A letter that was withdrawn meanwhile is gone.
+/// Notes what became of an attempt. A letter that was withdrawn while it was on its way has been read all the same:
+/// whoever got it is told what the gateway says instead.
 pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
     let (state, due, error) = match attempt {
         Attempt::Sent => ("sent", None, None),
@@ -157,16 +164,50 @@ pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: T
              WHERE id = ?1 AND state = 'waiting'",
         )?
         .execute(params![letter, state, due, error, settled])?;
+    if *attempt == Attempt::Sent {
+        let overtaken = desk
+            .connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'sent', error = NULL, settled = ?2, attempts = attempts + 1 \
+                 WHERE id = ?1 AND state = 'withdrawn'",
+            )?
+            .execute(params![letter, settled])?;
+        if overtaken > 0 {
+            correct(desk, letter, now)?;
+        }
+    }
     Ok(())
 }
 
-/// Puts letters that were refused or given up back into the post: one, or all.
+/// Corrects a letter that went out although the claim it tells had been withdrawn, where the gateway says less.
+fn correct(desk: &mut Desk<'_>, letter: i64, now: Timestamp) -> rusqlite::Result<()> {
+    let (id, payment, recipient, kind) = desk
+        .connection
+        .prepare_cached(&format!(
+            "SELECT {}, recipient, notice FROM outbox JOIN payment ON payment.id = outbox.payment_id \
+             JOIN integration ON integration.id = integration_id WHERE outbox.id = ?1",
+            rows::PAYMENT
+        ))?
+        .query_row([letter], |row| {
+            let (id, payment) = rows::payment(row)?;
+            Ok((id, payment, row.get::<_, String>(15)?, rows::text(row, 16, NoticeKind::from_code)?))
+        })?;
+    if payment.trust == Trust::Confirmed && payment.status.observe(kind.status()) == Seen::Move {
+        let kind = NoticeKind::Corrected(payment.status);
+        let notice = Notice { kind, due: now, condition: Condition::Always };
+        write(desk, id, &[notice], &[recipient], now)?;
+    }
+    Ok(())
+}
+
+/// Puts letters that were refused, given up or tried in vain back into the post: one, or all. A letter whose time has
+/// not come waits on: it may yet be withdrawn.
 pub(super) fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
     let again = desk
         .connection
         .prepare_cached(
             "UPDATE outbox SET state = 'waiting', due = ?2, settled = NULL \
-             WHERE (?1 IS NULL OR id = ?1) AND state IN ('refused', 'given-up', 'waiting')",
+             WHERE (?1 IS NULL OR id = ?1) AND (state IN ('refused', 'given-up') OR (state = 'waiting' AND attempts > 0))",
         )?
         .execute(params![letter, millis(now)])?;
     desk.wake_mailer();

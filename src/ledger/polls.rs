@@ -133,7 +133,7 @@ pub(super) fn due(
              JOIN integration ON integration.id = integration_id WHERE poll.due <= ?1 \
              AND integration.name IN (SELECT value FROM json_each(?3)) ORDER BY poll.due LIMIT ?2",
             rows::PAYMENT,
-            rows::PLAN
+            rows::KNOWN
         ))?
         .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX), names], |row| {
             let (id, known) = rows::known(row)?;

@@ -138,9 +138,10 @@ pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&
             .prepare_cached(&format!(
                 "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
                  LEFT JOIN poll ON poll.payment_id = payment.id \
-                 WHERE {condition} AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
+                 WHERE {condition} AND integration_id IN (SELECT id FROM integration WHERE ?2 IS NULL OR name = ?2) \
+                 ORDER BY payment.id",
                 rows::PAYMENT,
-                rows::PLAN
+                rows::KNOWN
             ))?
             .query_map(rusqlite::params![value, integration], rows::known)?
             .collect::<rusqlite::Result<_>>()?;

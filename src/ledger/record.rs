@@ -56,7 +56,7 @@ pub(super) fn record(
     if seen.channel == crate::domain::Channel::Poll {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
     }
-    outbox::withdraw(desk, id, &decision.withdrawn)?;
+    outbox::withdraw(desk, id, &decision.withdrawn, seen.at)?;
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
@@ -70,7 +70,7 @@ pub(super) fn find(desk: &Desk<'_>, integration: i64, key: &GatewayKey) -> rusql
             "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
              LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
             rows::PAYMENT,
-            rows::PLAN
+            rows::KNOWN
         ))?
         .query_row(params![integration, StoredKey(key)], rows::known)
         .optional()

@@ -14,10 +14,12 @@ pub(super) const PAYMENT: &str = "payment.id, integration.name, gateway_key, pay
      payment.amount, payment.amount_paid, currency, mode, payment.status, payment.wire_status, payment.trust, poll_url, \
      first_seen, last_changed";
 
-/// The columns that [`plan`] reads, following [`PAYMENT`].
-pub(super) const PLAN: &str = "poll.due, poll.pace, poll.attempt, poll.since, poll.asked";
+/// The further columns that [`known`] reads, following [`PAYMENT`].
+pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, poll.asked, \
+     CASE payment.trust WHEN 'confirmed' THEN payment.status WHEN 'reported' THEN (SELECT event.status FROM event \
+     WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
 
-/// Where the columns of [`PLAN`] begin after those of [`PAYMENT`].
+/// Where the columns of [`KNOWN`] begin after those of [`PAYMENT`].
 const PLAN_AT: usize = 15;
 
 /// A stored gateway key: 16 bytes if it is a GUID, else text.
@@ -94,7 +96,7 @@ pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<(i64, Payment)> {
     Ok((row.get(0)?, payment))
 }
 
-/// The payment and plan of a row of [`PAYMENT`] and [`PLAN`].
+/// What is known of the payment of a row of [`PAYMENT`] and [`KNOWN`].
 pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(i64, Known)> {
     let (id, payment) = payment(row)?;
     let plan = match row.get_ref(PLAN_AT + 1)? {
@@ -107,7 +109,8 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(i64, Known)> {
             asked: maybe_instant(row, PLAN_AT + 4)?,
         },
     };
-    Ok((id, Known { payment, plan }))
+    let proven = maybe(row, PLAN_AT + 5, Status::from_code)?;
+    Ok((id, Known { payment, proven, plan }))
 }
 
 /// A text column, read by `parse`.

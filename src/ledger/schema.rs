@@ -24,9 +24,7 @@ const STATEMENTS: usize = 64;
 
 /// Opens `path` for writing, creating and migrating it as needed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
-    if let Some(home) = path.parent().filter(|home| !home.as_os_str().is_empty()) {
-        std::fs::create_dir_all(home).map_err(|cause| LedgerError::File { path: home.to_owned(), cause })?;
-    }
+    create_home(path)?;
     // It holds what customers sent: for its owner's eyes. SQLite gives the files beside it the same mode.
     File::options()
         .create(true)
@@ -74,6 +72,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
 
 /// Takes the lock of the one daemon that may serve `path`; it lasts as long as the file stays open.
 pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
+    create_home(path)?;
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
@@ -87,6 +86,14 @@ pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_owned() }),
         Err(std::fs::TryLockError::Error(cause)) => Err(LedgerError::File { path: lock, cause }),
+    }
+}
+
+/// The directory that `path` lies in must exist.
+fn create_home(path: &Path) -> Result<(), LedgerError> {
+    match path.parent().filter(|home| !home.as_os_str().is_empty()) {
+        Some(home) => std::fs::create_dir_all(home).map_err(|cause| LedgerError::File { path: home.to_owned(), cause }),
+        None => Ok(()),
     }
 }
 

@@ -22,9 +22,11 @@ pub(super) struct Desk<'a> {
     limits: QuarantineLimits,
 }
 
-/// What the writer remembers between works. Forgotten whenever a transaction fails.
+/// What the writer remembers between works. Forgotten whenever a transaction fails or another process has written.
 #[derive(Default)]
 struct Memory {
+    /// SQLite's count of what other processes have written.
+    foreign: i64,
     head: Option<Link>,
     integrations: HashMap<IntegrationName, i64>,
     quarantined: Option<(u32, u64)>,
@@ -229,10 +231,14 @@ fn commit(
     limits: QuarantineLimits,
     works: &mut [Box<dyn Work>],
 ) -> rusqlite::Result<()> {
-    // Another process may have written since: what the newest event is must be read inside the transaction.
-    memory.head = None;
+    let woken = memory.woken;
     let result = (|| {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Read inside the transaction: from here on nobody else writes.
+        let foreign = transaction.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if memory.foreign != foreign {
+            *memory = Memory { foreign, woken, ..Memory::default() };
+        }
         let mut desk = Desk { connection: &transaction, memory, limits };
         for work in works {
             work.apply(&mut desk)?;
@@ -240,7 +246,7 @@ fn commit(
         transaction.commit()
     })();
     if result.is_err() {
-        *memory = Memory::default();
+        *memory = Memory { woken, ..Memory::default() };
     }
     result
 }

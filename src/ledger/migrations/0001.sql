@@ -80,7 +80,7 @@ CREATE TABLE outbox (
     payment_id INTEGER NOT NULL REFERENCES payment (id),
     notice     TEXT    NOT NULL,
     recipient  TEXT    NOT NULL,
-    state      TEXT    NOT NULL, -- waiting, sent, refused, given-up
+    state      TEXT    NOT NULL, -- waiting, sent, refused, given-up, withdrawn
     written    INTEGER NOT NULL,
     due        INTEGER NOT NULL,
     attempts   INTEGER NOT NULL DEFAULT 0,
