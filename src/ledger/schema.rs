@@ -1,6 +1,7 @@
 //! Opening a ledger file: its settings, its migrations, and the lock that keeps a second daemon out.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ const BUSY: Duration = Duration::from_secs(2);
 /// How large the write-ahead log may stay after a checkpoint, in bytes.
 const WAL_KEPT: i64 = 16 * 1024 * 1024;
 
+/// Who may read a new ledger: its owner, and the group that an operator chose for it.
+const OWNER_AND_GROUP: u32 = 0o640;
+
 /// How many prepared statements stay ready.
 const STATEMENTS: usize = 64;
 
@@ -25,6 +29,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     if let Some(home) = path.parent().filter(|home| !home.as_os_str().is_empty()) {
         std::fs::create_dir_all(home).map_err(|source| LedgerError::File { path: home.to_owned(), source })?;
     }
+    create(path).map_err(|source| LedgerError::File { path: path.to_owned(), source })?;
     let opened = |source| LedgerError::Storage { doing: "opened", source };
     let mut connection = Connection::open_with_flags(
         path,
@@ -40,6 +45,15 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT).map_err(opened)?;
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Makes the file if it is missing: it holds what customers paid and who they are, so it is not for everybody. SQLite
+/// gives the files beside it the same permissions.
+fn create(path: &Path) -> std::io::Result<()> {
+    match File::options().write(true).create_new(true).mode(OWNER_AND_GROUP).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Opens `path` for reading only; nothing this connection does can change the ledger.
