@@ -1,12 +1,11 @@
 //! Letters as a mail program would read them: headers unfolded, the text part decoded.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One letter.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    pub file: PathBuf,
     pub headers: Vec<(String, String)>,
     /// The text part.
     pub text: String,
@@ -15,7 +14,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    pub fn parse(file: PathBuf, raw: String) -> Self {
+    pub fn parse(raw: String) -> Self {
         let (head, body) = raw.split_once("\r\n\r\n").unwrap();
         let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
         let headers = unfolded
@@ -30,7 +29,7 @@ impl Letter {
             }
             _ => unquoted(body),
         };
-        Self { file, headers, text, raw }
+        Self { headers, text, raw }
     }
 
     /// The values of every header of this name.
@@ -67,7 +66,7 @@ pub fn read(directory: &Path) -> Vec<Letter> {
         .map(|entry| (entry.metadata().unwrap().modified().unwrap(), entry.path()))
         .collect();
     letters.sort();
-    letters.into_iter().map(|(_, file)| Letter::parse(file.clone(), fs::read_to_string(file).unwrap())).collect()
+    letters.into_iter().map(|(_, file)| Letter::parse(fs::read_to_string(file).unwrap())).collect()
 }
 
 /// Subjects, sorted.

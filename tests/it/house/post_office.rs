@@ -1,7 +1,6 @@
 //! The post office: an SMTP server over real sockets that does with each letter what a test tells it to.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -164,7 +163,7 @@ impl Heard {
             let mut line = String::new();
             desk.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
             if line == ".\r\n" {
-                return Some(Letter::parse(PathBuf::new(), raw));
+                return Some(Letter::parse(raw));
             }
             raw.push_str(line.strip_prefix('.').unwrap_or(&line));
         }
