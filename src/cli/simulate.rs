@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
 use super::{block_on, output};
@@ -81,6 +82,14 @@ async fn simulate(settings: SimulatorSettings, misbehave: Vec<Misbehaviour>) -> 
     for how in misbehave {
         simulator.misbehave(Mischief::always(how));
     }
+    // Before anybody learns that it runs, so that nobody can ask too early.
+    let stop_asked = match stop_asked() {
+        Ok(stop_asked) => stop_asked,
+        Err(error) => {
+            output::complain_of(&error);
+            return Exit::Unavailable;
+        }
+    };
     let origin = simulator.origin();
     output::line(format!("Paynow Zimbabwe's twin listens on {origin}"));
     output::line(format!("  initiate   {origin}/interface/initiatetransaction"));
@@ -88,21 +97,21 @@ async fn simulate(settings: SimulatorSettings, misbehave: Vec<Misbehaviour>) -> 
     output::line(format!("  trace      {origin}/interface/trace"));
     output::line(format!("  control    {origin}/"));
     output::line("Point an integration's gateway here, and a shop's SDK, too. Ctrl-C ends it.");
-    if let Err(error) = stop_asked().await {
-        output::complain_of(&error);
-        return Exit::Unavailable;
-    }
+    stop_asked.await;
     simulator.stop().await;
     Exit::Done
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn stop_asked() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        asked = tokio::signal::ctrl_c() => asked,
-        _ = terminate.recv() => Ok(()),
-    }
+/// Listens for Ctrl-C and SIGTERM from now on; the future ends when one of them comes.
+pub(super) fn stop_asked() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// The key of Paynow's documentation.

@@ -19,20 +19,16 @@ const BUSY: Duration = Duration::from_secs(2);
 /// How large the write-ahead log may stay after a checkpoint, in bytes.
 const WAL_KEPT: i64 = 16 * 1024 * 1024;
 
+/// Who may read a new ledger: its owner, and the group that an operator chose for it.
+const OWNER_AND_GROUP: u32 = 0o640;
+
 /// How many prepared statements stay ready.
 const STATEMENTS: usize = 64;
 
 /// Opens `path` for writing, creating and migrating it as needed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     create_home(path)?;
-    // It holds what customers sent: for its owner's eyes. SQLite gives the files beside it the same mode.
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|cause| LedgerError::File { path: path.to_owned(), cause })?;
+    create(path).map_err(|cause| LedgerError::File { path: path.to_owned(), cause })?;
     let opened = |cause| LedgerError::Storage { doing: "opened", cause };
     let mut connection = Connection::open_with_flags(
         path,
@@ -55,6 +51,15 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT).map_err(opened)?;
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// Makes the file if it is missing: it holds what customers paid and who they are, so it is not for everybody. SQLite
+/// gives the files beside it the same permissions.
+fn create(path: &Path) -> std::io::Result<()> {
+    match File::options().write(true).create_new(true).mode(OWNER_AND_GROUP).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Opens `path` for reading only; nothing this connection does can change the ledger.

@@ -38,7 +38,7 @@ pub(super) fn shell_word(text: &str) -> String {
 /// they take no room, and some of them reorder their neighbours.
 ///
 /// <https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt>
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00AD}' | '\u{034F}' | '\u{0600}'..='\u{0605}' | '\u{061C}' | '\u{06DD}' | '\u{070F}'

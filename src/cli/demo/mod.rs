@@ -59,8 +59,9 @@ async fn play(wanted: &Arguments) -> Result<bool, Trouble> {
         output::line(format!("  paynowd -c {}/daemon.toml payments list", wanted.directory.display()));
         output::line(format!("  open {}/ for the simulator's control pages", stage.gateway.origin()));
         output::line(format!("  curl http://{}/readyz", stage.admin));
+        let stop_asked = stop_asked().map_err(Trouble::of("listen for Ctrl-C"))?;
         output::line("Ctrl-C ends it.");
-        stop_asked().await.map_err(Trouble::of("wait for Ctrl-C"))?;
+        stop_asked.await;
     }
     stage.strike().await?;
     output::line("");

@@ -1,0 +1,326 @@
+//! One house per test: a directory, a gateway, and the daemon as a child process with systemd played around it.
+
+pub mod http;
+pub mod letters;
+pub mod post_office;
+pub mod settings;
+pub mod slow_gateway;
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use paynowd::protocol::Key;
+use paynowd::simulator::{PostSpec, SimulatedPayment, Simulator, SimulatorSettings};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::UnixDatagram;
+
+use letters::Letter;
+pub use settings::Settings;
+
+/// The shop's key and its button's: made up, and only ever good against the simulator.
+pub const SHOP_KEY: &str = "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977";
+pub const BUTTON_KEY: &str = "5a1d0e1c-7b6f-4c0a-9f0e-2d4b8c6a1e35";
+
+/// How long anything a test waits for may take, on a machine that has other things to do.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often a test looks whether it has happened.
+const LOOK: Duration = Duration::from_millis(15);
+
+/// A daemon at work, and everything around it.
+pub struct House {
+    pub gateway: Simulator,
+    /// Where posts arrive.
+    pub public: SocketAddr,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    daemon: Option<Child>,
+    manager: UnixDatagram,
+    environment: Vec<(String, String)>,
+    directory: TempDir,
+}
+
+impl House {
+    /// Everything up and ready.
+    pub async fn start(settings: Settings) -> Self {
+        let mut house = Self::build(settings).await;
+        house.open().await;
+        house
+    }
+
+    /// Everything but the daemon.
+    pub async fn build(settings: Settings) -> Self {
+        let gateway = Simulator::start(SimulatorSettings {
+            button_key: Key::opaque(BUTTON_KEY),
+            time_factor: 50,
+            ..SimulatorSettings::new("1201", Key::opaque(SHOP_KEY))
+        })
+        .await
+        .unwrap();
+        let directory = tempfile::Builder::new().prefix("pd").tempdir().unwrap();
+        let manager = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        let (text, files, environment) = settings.finish(gateway.origin());
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let house = Self { gateway, public: nowhere, admin: nowhere, daemon: None, manager, environment, directory };
+        house.write("daemon.toml", &text);
+        for (name, content) in files {
+            house.write(&name, &content);
+        }
+        house
+    }
+
+    /// Starts the daemon and waits, as systemd would, until it says that it is ready and where.
+    pub async fn open(&mut self) {
+        assert!(self.daemon.is_none(), "the daemon runs already");
+        let log = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let child = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.daemon = Some(child);
+        let said = self.hear("READY=1").await;
+        let mut addresses = said.split([' ', ',', ';', '\n']).filter_map(|part| part.parse::<SocketAddr>().ok());
+        (self.public, self.admin) = (addresses.next().unwrap(), addresses.next().unwrap());
+    }
+
+    /// Waits until the daemon tells its service manager `word`, and returns the whole message.
+    pub async fn hear(&mut self, word: &str) -> String {
+        let until = Instant::now() + DEADLINE;
+        let mut buffer = [0_u8; 4096];
+        loop {
+            match tokio::time::timeout(LOOK, self.manager.recv(&mut buffer)).await {
+                Ok(length) => {
+                    let said = String::from_utf8_lossy(&buffer[..length.unwrap()]).into_owned();
+                    if said.lines().any(|line| line == word) {
+                        return said;
+                    }
+                }
+                Err(_) => {
+                    let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().unwrap());
+                    assert!(ended.is_none(), "the daemon ended ({ended:?}):\n{}", self.log());
+                    assert!(Instant::now() < until, "the daemon never said {word}:\n{}", self.log());
+                }
+            }
+        }
+    }
+
+    /// SIGTERM; the daemon must end in good order.
+    pub async fn stop(&mut self) {
+        self.signal(rustix::process::Signal::TERM);
+        let ended = self.ended().await;
+        assert_eq!(ended.code(), Some(0), "{}", self.log());
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let mut daemon = self.daemon.take().expect("a running daemon");
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
+    /// SIGKILL, then the same directory again.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.open().await;
+    }
+
+    /// SIGHUP; returns once the configuration has been read again, for better or worse.
+    pub async fn reload(&mut self) {
+        self.signal(rustix::process::Signal::HUP);
+        self.hear("RELOADING=1").await;
+        self.hear("READY=1").await;
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon.as_ref().expect("a running daemon").id()
+    }
+
+    /// Waits until the daemon has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut daemon = self.daemon.take().expect("a running daemon");
+        let until = Instant::now() + DEADLINE;
+        loop {
+            if let Some(ended) = daemon.try_wait().unwrap() {
+                return ended;
+            }
+            if Instant::now() > until {
+                self.daemon = Some(daemon);
+                panic!("the daemon does not end:\n{}", self.log());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Runs a command on the house's configuration to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap()
+    }
+
+    /// The same; it must end well. Returns what it printed.
+    pub fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = paynowd(self.directory.path());
+        command.arg("-c").arg(self.path("daemon.toml")).args(arguments);
+        command.env("NOTIFY_SOCKET", self.path("notify")).envs(self.environment.iter().map(|(n, v)| (n, v)));
+        command
+    }
+
+    /// `payments list --json` with these filters.
+    pub fn payments_json(&self, filters: &[&str]) -> Vec<Value> {
+        json_lines(&self.done(&[&["payments", "list", "--json"], filters].concat()))
+    }
+
+    /// `mail list --json`.
+    pub fn mail_json(&self) -> Vec<Value> {
+        json_lines(&self.done(&["mail", "list", "--json"]))
+    }
+
+    /// `payments show KEY --json`, of the one payment there is by this name.
+    pub fn show_json(&self, key: &str) -> Value {
+        self.story(key).unwrap_or_else(|| panic!("no payment {key}:\n{}", self.log()))
+    }
+
+    /// The same, if there is one yet.
+    pub fn story(&self, key: &str) -> Option<Value> {
+        let output = self.run(&["payments", "show", key, "--json"]);
+        let mut stories = json_lines(&String::from_utf8(output.stdout).unwrap());
+        assert!(stories.len() < 2, "several payments are called {key}");
+        stories.pop()
+    }
+
+    /// Waits until the payment is as `wanted`, and returns it as `payments show --json` does.
+    pub async fn until(&self, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = None;
+        self.wait(|| {
+            last = self.story(key);
+            last.clone().filter(&wanted)
+        })
+        .await
+        .unwrap_or_else(|| panic!("the payment does not become as it should: {last:#?}\n{}", self.log()))
+    }
+
+    /// Waits until the payment stands at this status with this trust.
+    pub async fn until_it_is(&self, key: &str, status: &str, trust: &str) -> Value {
+        self.until(key, |story| story["status"] == status && story["trust"] == trust).await
+    }
+
+    /// Waits until `look` sees something.
+    pub async fn wait<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let seen = look();
+            if seen.is_some() || Instant::now() > until {
+                return seen;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the log says this.
+    pub async fn until_logged(&self, words: &str) {
+        let seen = self.wait(|| self.log().contains(words).then_some(())).await;
+        assert!(seen.is_some(), "the log never says {words:?}:\n{}", self.log());
+    }
+
+    /// The letters in the directory, the oldest first.
+    pub fn letters(&self) -> Vec<Letter> {
+        letters::read(&self.path("mail"))
+    }
+
+    /// Waits until there are so many letters, and returns them.
+    pub async fn until_letters(&self, count: usize) -> Vec<Letter> {
+        let letters = self.wait(|| Some(self.letters()).filter(|letters| letters.len() >= count)).await;
+        letters.unwrap_or_else(|| panic!("there are not {count} letters:\n{}", self.log()))
+    }
+
+    /// Kind and reason of everything in quarantine, the oldest first.
+    pub fn quarantine(&self) -> Vec<(String, String, Option<String>)> {
+        let ledger = self.ledger();
+        let mut rows = ledger.prepare("SELECT kind, reason, peer FROM quarantine ORDER BY id").unwrap();
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// The ledger, opened by another process: ours.
+    pub fn ledger(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path("paynowd.db")).unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file that only its owner may read.
+    pub fn write(&self, name: &str, text: &str) {
+        write(&self.path(name), text);
+    }
+
+    /// The result URL of an integration.
+    pub fn url(&self, integration: &str) -> String {
+        format!("http://{}/paynow/{integration}", self.public)
+    }
+
+    /// A payment begun at the gateway whose updates go to the shop.
+    pub fn begin(&self, reference: &str, amount: &str) -> SimulatedPayment {
+        self.gateway.initiate(reference, amount, Some(&self.url("shop")))
+    }
+
+    /// Begun, then paid and posted; returns once the post was answered 200.
+    pub async fn pay(&self, reference: &str, amount: &str) -> SimulatedPayment {
+        let payment = self.begin(reference, amount);
+        assert_eq!(self.gateway.move_to(&payment.guid, "Paid").await.unwrap().status(), Some(200));
+        payment
+    }
+
+    /// Posts exactly this about a payment; returns the status code.
+    pub async fn post(&self, payment: &SimulatedPayment, spec: &PostSpec) -> u16 {
+        self.gateway.post(&payment.guid, spec).await.unwrap()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("---- daemon.log, its end\n{}\n----", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}
+
+/// The built binary, in `home`, with nothing of our own environment.
+pub fn paynowd(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paynowd"));
+    command.current_dir(home).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Writes a file that only its owner may read.
+pub fn write(path: &Path, text: &str) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

@@ -1,0 +1,28 @@
+//! The test house: the built binary, a real SQLite file, the simulator as gateway, a real SMTP conversation, and
+//! systemd's notify socket played by the harness. Nothing sleeps for a fixed time; every wait has a condition and a
+//! deadline. The names of the tests are the specification.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test that cannot go on says where and stops"
+)]
+
+mod house;
+
+mod announce;
+mod bounds;
+mod check;
+mod commands;
+mod door;
+mod durability;
+mod footprint;
+mod mail;
+mod poller;
+mod reload;
+mod sdk;
+mod secrets;
+mod simulate;
+mod trust;
