@@ -70,7 +70,8 @@ impl IntegrationConfig {
         let terms = terms(&mut section, schedule);
         section.finish();
         let (name, protocol, keys, origin, terms) = (name.ok()?, protocol?, keys?, origin?, terms?);
-        let setup = Setup { integration: name.clone(), keys: keys.clone(), origin: origin.clone(), max_fields };
+        let setup =
+            Setup { integration: name.clone(), keys: keys.clone(), api_key: None, origin: origin.clone(), max_fields };
         let gateway: Arc<dyn Gateway> = Arc::from(protocol.gateway(setup));
         let terms = Arc::new(Terms { confirmable: gateway.confirmable(), ..terms });
         Some(Self { name, protocol, id, keys, origin, gateway, terms })
@@ -78,13 +79,14 @@ impl IntegrationConfig {
 }
 
 fn protocol(section: &mut Section<'_>) -> Option<Protocol> {
-    let codes = Protocol::ALL.map(|protocol| format!("\"{}\"", protocol.code())).join(" or ");
+    let codes: Vec<String> = Protocol::ALL.iter().map(|protocol| format!("\"{}\"", protocol.code())).collect();
+    let codes = codes.join(" or ");
     section.require("protocol", format!("write {codes}"));
     section.read("protocol", codes, Protocol::from_code)
 }
 
 fn id(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<String> {
-    if protocol == Some(Protocol::Zimbabwe) {
+    if protocol.is_some_and(|protocol| protocol.dialect().has_id) {
         section.require("id", "the integration id that Paynow shows beside the integration key, for example \"1201\"");
     }
     let short = |text: &str| {
