@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::Verified;
 use crate::domain::{GatewayKey, Observation, Origin, Payment, Timestamp};
 
@@ -49,7 +51,7 @@ pub struct Question {
     pub method: Method,
     /// The absolute URL.
     pub url: String,
-    /// Further headers.
+    /// Further headers: names in lower case, values secret.
     pub headers: Vec<(&'static str, String)>,
     /// The body, often empty.
     pub body: Vec<u8>,
@@ -133,8 +135,9 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// Whether this gateway can be asked about a payment at all.
     fn confirmable(&self) -> bool;
 
-    /// How to ask about `payment`; `None` if it cannot be asked about.
-    fn question(&self, payment: &Payment) -> Option<Question>;
+    /// How to ask about `payment`; `None` if it cannot be asked about. `once` has never been used before, for gateways
+    /// that want every question to be told apart.
+    fn question(&self, payment: &Payment, once: Uuid) -> Option<Question>;
 
     /// Reads the answer about `payment` that arrived at `at`.
     ///

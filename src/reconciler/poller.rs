@@ -9,6 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::domain::{Origin, Outcome, Timestamp};
 use crate::http::{Client, Method, Reply, Request, SendError};
@@ -219,18 +220,21 @@ async fn put(
     integration: &Integration,
     payment: &crate::domain::Payment,
 ) -> Result<Reply, (&'static str, String)> {
-    let question =
-        integration.gateway.question(payment).ok_or(("no-question", "there is no way to ask about it".to_owned()))?;
+    let question = integration
+        .gateway
+        .question(payment, Uuid::new_v4())
+        .ok_or(("no-question", "there is no way to ask about it".to_owned()))?;
     let request = request(question).ok_or(("no-question", "the question does not fit into HTTP".to_owned()))?;
     client.send(request).await.map_err(|error| (code(&error), error.to_string()))
 }
 
 fn request(question: Question) -> Option<Request> {
-    let headers = question
-        .headers
-        .into_iter()
-        .map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?)))
-        .collect::<Option<_>>()?;
+    let header = |(name, value): (&'static str, String)| {
+        let mut value = HeaderValue::from_str(&value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+    };
+    let headers = question.headers.into_iter().map(header).collect::<Option<_>>()?;
     Some(Request {
         method: match question.method {
             protocol::Method::Get => Method::Get,
@@ -260,5 +264,24 @@ async fn until(instant: Option<Timestamp>) {
     match instant {
         Some(instant) => tokio::time::sleep((instant - Utc::now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_question_carries_is_not_printed() {
+        let question = Question {
+            method: protocol::Method::Get,
+            url: "https://api.paynow.pl/v3/payments/NOLV-8F9-08K-WGD/status".into(),
+            headers: vec![("api-key", "hunter2".into())],
+            body: Vec::new(),
+        };
+        assert!(!format!("{question:?}").contains("hunter2"));
+        let headers = request(question).unwrap().headers;
+        assert_eq!(headers[0].1.as_bytes(), b"hunter2");
+        assert!(!format!("{headers:?}").contains("hunter2"));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! <https://developers.paynow.co.zw/docs/notification_success_cancel_urls.html>
 
+use uuid::Uuid;
+
 use super::status_update::proven_fields;
 use super::{Fields, Rule};
 use crate::domain::{
@@ -51,7 +53,7 @@ impl Gateway for Button {
         false
     }
 
-    fn question(&self, _: &Payment) -> Option<Question> {
+    fn question(&self, _: &Payment, _: Uuid) -> Option<Question> {
         None
     }
 

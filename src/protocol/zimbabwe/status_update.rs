@@ -3,6 +3,8 @@
 //! <https://developers.paynow.co.zw/docs/status_update.html>,
 //! <https://developers.paynow.co.zw/docs/polling_status.html>
 
+use uuid::Uuid;
+
 use super::{Fields, HashError, Rule, hash};
 use crate::domain::{
     Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, PollUrl, Reference,
@@ -124,7 +126,7 @@ impl Gateway for StatusUpdates {
         true
     }
 
-    fn question(&self, payment: &Payment) -> Option<Question> {
+    fn question(&self, payment: &Payment, _: Uuid) -> Option<Question> {
         let url = payment.poll_url.as_ref()?.as_str().to_owned();
         Some(Question { method: Method::Post, url, headers: Vec::new(), body: Vec::new() })
     }
