@@ -8,7 +8,7 @@ use super::chain::{self, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{discrepancies, outbox, polls, quarantine};
-use crate::domain::{Decision, GatewayKey, Known, Observation, Outcome, Payment, Status, Terms};
+use crate::domain::{Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms};
 
 /// What became of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +126,12 @@ fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
 fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
     let (after, outcome) = (&decision.payment, decision.outcome);
     let digest = chain::link(&desk.head()?, seen, outcome, after, body);
+    let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
     desk.connection
         .prepare_cached(
-            "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, reference, gateway_reference, \
-             amount, amount_paid, status, trust, body, digest) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, said_at, said_earliest, \
+             said_latest, reference, gateway_reference, amount, amount_paid, status, trust, body, digest) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             id,
@@ -140,6 +141,9 @@ fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decisio
             outcome,
             seen.status,
             seen.wire_status,
+            seen.said_at.as_ref().map(SaidAt::as_str),
+            meant.map(|(earliest, _)| millis(earliest)),
+            meant.map(|(_, latest)| millis(latest)),
             seen.facts.reference,
             seen.facts.gateway_reference,
             seen.facts.amount,

@@ -38,6 +38,7 @@ impl Gateway for Button {
             evidence: Evidence::Sha512,
             status: Status::Paid,
             wire_status: None,
+            said_at: None,
             facts,
             poll_url: None,
             body: post.body.to_vec(),

@@ -98,6 +98,7 @@ impl StatusUpdates {
             evidence: Evidence::Sha512,
             status: update.status,
             wire_status: Some(update.wire_status),
+            said_at: None,
             facts: update.facts,
             poll_url: Some(update.poll_url),
             body: body.to_vec(),
