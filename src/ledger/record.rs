@@ -8,7 +8,7 @@ use super::chain::{self, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{discrepancies, outbox, polls, quarantine};
-use crate::domain::{Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms};
+use crate::domain::{Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms};
 
 /// What became of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(super) fn record(
     }
     if seen.channel == crate::domain::Channel::Poll {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
+        discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }
     outbox::withdraw(desk, id, &decision.withdrawn)?;
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;

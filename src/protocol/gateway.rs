@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::Verified;
-use crate::domain::{GatewayKey, Observation, Origin, Payment, Timestamp};
+use crate::domain::{Class, Finding, GatewayKey, Observation, Origin, Payment, Timestamp};
 
 /// A post as it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,15 @@ pub enum Unproven {
     /// Proven, but about another payment.
     #[error("the answer is about another payment")]
     OtherPayment,
+    /// The gateway knows no such payment.
+    #[error("the gateway knows no such payment")]
+    NotFound,
+    /// The gateway finds our signature wrong.
+    #[error("the gateway refuses the signature of our question: the first of key_files is not its key")]
+    BadSignature,
+    /// The gateway does not know our key.
+    #[error("the gateway refuses the key that names us: api_key_file does not hold its key")]
+    BadApiKey,
 }
 
 impl Unproven {
@@ -109,7 +118,26 @@ impl Unproven {
             Self::Forged => "bad-hash",
             Self::Suspect(_) => "bad-field",
             Self::OtherPayment => "other-payment",
+            Self::NotFound => "not-found",
+            Self::BadSignature => "bad-signature",
+            Self::BadApiKey => "bad-api-key",
         }
+    }
+
+    /// What a person must look into; `None` for what passes by itself.
+    pub fn finding(&self) -> Option<Finding> {
+        let (class, expected) = match self {
+            Self::NotFound => (Class::MissingAtGateway, "a payment that the gateway knows"),
+            Self::BadSignature | Self::BadApiKey => (Class::RefusedPolls, "an answer to our question"),
+            Self::Status(_)
+            | Self::WebPage
+            | Self::Malformed(_)
+            | Self::Error(_)
+            | Self::Forged
+            | Self::Suspect(_)
+            | Self::OtherPayment => return None,
+        };
+        Some(Finding { class, expected: expected.into(), found: self.to_string() })
     }
 }
 

@@ -15,6 +15,7 @@ mod dialect;
 mod gateway;
 mod integration;
 mod keys;
+pub mod poland;
 mod verified;
 pub mod zimbabwe;
 

@@ -166,13 +166,13 @@ async fn ask_one(
 ) -> Result<Option<Duration>, LedgerError> {
     let payment = &poll.payment;
     let (seen, retry_after, patience) = match put(client, integration, payment).await {
-        Err(trouble) => (Err(trouble), None, None),
+        Err((code, detail)) => (Err((code, detail, None)), None, None),
         Ok(reply) => {
             let answer = Answer { status: reply.status, body: &reply.body };
             let seen = integration
                 .gateway
                 .read_answer(payment, &answer, Utc::now())
-                .map_err(|unproven| (unproven.code(), unproven.to_string()));
+                .map_err(|unproven| (unproven.code(), unproven.to_string(), unproven.finding()));
             let asks_for_patience = matches!(reply.status, 429 | 503);
             (seen, reply.retry_after, reply.retry_after.filter(|_| asks_for_patience))
         }
@@ -192,7 +192,7 @@ async fn ask_one(
                 );
             }
         }
-        Err((code, detail)) => {
+        Err((code, detail, finding)) => {
             tracing::debug!(
                 integration = %integration.name,
                 payment.reference = payment.facts.reference.as_ref().map(tracing::field::display),
@@ -200,15 +200,20 @@ async fn ask_one(
                 detail,
                 "poll proved nothing"
             );
+            let explanation = finding.as_ref().map(|finding| (finding.found.clone(), finding.class.next_step()));
             let unanswered = Unanswered {
                 integration: integration.name.clone(),
                 key: payment.key.clone(),
                 at: Utc::now(),
                 code,
                 detail,
+                finding,
                 retry_after,
             };
-            ledger.unanswered(unanswered, terms).await?;
+            let news = ledger.unanswered(unanswered, terms).await?;
+            if let (true, Some((trouble, next_step))) = (news, explanation) {
+                tracing::warn!(integration = %integration.name, code, trouble, next_step, "a poll needs a person");
+            }
         }
     }
     Ok(patience)
