@@ -53,6 +53,8 @@ protocols! {
     Zimbabwe = "paynow-zimbabwe" => zimbabwe::STATUS_UPDATES,
     /// Paynow Zimbabwe, custom-button notifications.
     ZimbabweButton = "paynow-zimbabwe-button" => zimbabwe::BUTTON,
+    /// Paynow Poland, notifications of payments.
+    Poland = "paynow-poland" => poland::PAYMENTS,
 }
 
 impl Protocol {
