@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod discrepancy;
+mod duplicate;
 pub mod names;
 pub mod notice;
 pub mod observation;

@@ -8,7 +8,13 @@ use super::chain::{self, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{discrepancies, outbox, polls, quarantine};
-use crate::domain::{Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms};
+use crate::domain::{
+    Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
+};
+
+/// How many payments of one reference are looked at, newest first, to see whether an order is paid twice: a shop that
+/// uses one word for everything must not make every payment cost a scan.
+const SIBLINGS: usize = 50;
 
 /// What became of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +67,54 @@ pub(super) fn record(
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
+    if known.as_ref().map(|known| &known.payment) != Some(&decision.payment) {
+        let before = known.map(|known| known.payment);
+        count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
+    }
     Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
+}
+
+/// Keeps the finding that an order is paid twice true: opened by the payment that makes it so, settled on all of them
+/// when at most one is left.
+fn count_paid(
+    desk: &Desk<'_>,
+    integration: i64,
+    id: i64,
+    before: Option<&Payment>,
+    after: &Payment,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let counted = |payment: &Payment| payment.stands_paid().then(|| payment.facts.reference.clone()).flatten();
+    let was = before.and_then(counted);
+    if was == counted(after) {
+        return Ok(());
+    }
+    if let Some(finding) = after.paid_twice(&siblings(desk, integration, after)?.1) {
+        discrepancies::open(desk, integration, Some(id), &[finding], now)?;
+    }
+    if let Some(before) = before.filter(|_| was.is_some()) {
+        let (numbers, payments) = siblings(desk, integration, before)?;
+        let twice = payments.iter().any(|payment| payment.paid_twice(&payments).is_some());
+        for sibling in numbers.into_iter().filter(|_| !twice).chain([id]) {
+            discrepancies::settle(desk, integration, sibling, &[Class::DuplicatePayment], now)?;
+        }
+    }
+    Ok(())
+}
+
+/// The payments of the same reference, this one included as it is stored.
+fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<(Vec<i64>, Vec<Payment>)> {
+    let Some(reference) = &payment.facts.reference else { return Ok((Vec::new(), Vec::new())) };
+    let found: rusqlite::Result<Vec<(i64, Payment)>> = desk
+        .connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM payment INDEXED BY payment_by_reference JOIN integration ON integration.id = integration_id \
+             WHERE payment.reference = ?1 AND integration_id = ?2 ORDER BY payment.id DESC LIMIT {SIBLINGS}",
+            rows::PAYMENT
+        ))?
+        .query_map(params![reference, integration], rows::payment)?
+        .collect();
+    Ok(found?.into_iter().unzip())
 }
 
 /// The payment with this key, if we have heard of it.
