@@ -9,7 +9,7 @@ use lettre::Address;
 use super::reader::Section;
 use super::secrets::Vault;
 use crate::domain::{Announce, Currency, IntegrationName, Mode, Origin, PollSchedule, Status, Terms};
-use crate::protocol::{Gateway, Keys, Protocol, Setup};
+use crate::protocol::{Gateway, Key, Keys, Protocol, Setup};
 
 /// The states a merchant hears about without asking: what calls for an action, and what ends an order.
 const NOTIFY_ON: [Status; 8] = [
@@ -28,6 +28,11 @@ const MOST_RECIPIENTS: usize = 50;
 const LONGEST_ID: usize = 24;
 /// Where keys belong.
 const NOT_HERE: &str = "a key does not belong in the configuration: put it in a file and name it in key_files";
+/// Where the key belongs that names us.
+const NOT_HERE_EITHER: &str =
+    "a key does not belong in the configuration: put it in a file and name it in api_key_file";
+/// Why nobody should name a file for it.
+const NO_API_KEY: &str = "this protocol has no such key: remove the line";
 
 /// One Paynow account or button template.
 #[derive(Clone, Debug)]
@@ -56,9 +61,10 @@ impl IntegrationConfig {
         schedule: &Arc<PollSchedule>,
         max_fields: usize,
     ) -> Option<Self> {
-        for key in ["key", "keys", "integration_key", "api_key", "secret"] {
+        for key in ["key", "keys", "integration_key", "signature_key", "secret"] {
             section.forbid(key, NOT_HERE);
         }
+        section.forbid("api_key", NOT_HERE_EITHER);
         let name = IntegrationName::parse(section.name());
         if let Err(rule) = &name {
             section.error("", format!("the name of the integration {rule}"));
@@ -66,11 +72,17 @@ impl IntegrationConfig {
         let protocol = protocol(&mut section);
         let id = id(&mut section, protocol);
         let keys = vault.keys(&mut section, protocol);
+        let wants_api_key = protocol.is_some_and(|protocol| protocol.dialect().api_key.is_some());
+        let api_key = api_key(&mut section, vault, protocol);
         let origin = origin(&mut section, protocol);
         let terms = terms(&mut section, schedule);
         section.finish();
         let (name, protocol, keys, origin, terms) = (name.ok()?, protocol?, keys?, origin?, terms?);
-        let setup = Setup { integration: name.clone(), keys: keys.clone(), origin: origin.clone(), max_fields };
+        if wants_api_key && api_key.is_none() {
+            return None;
+        }
+        let setup =
+            Setup { integration: name.clone(), keys: keys.clone(), api_key, origin: origin.clone(), max_fields };
         let gateway: Arc<dyn Gateway> = Arc::from(protocol.gateway(setup));
         let terms = Arc::new(Terms { confirmable: gateway.confirmable(), ..terms });
         Some(Self { name, protocol, id, keys, origin, gateway, terms })
@@ -78,13 +90,14 @@ impl IntegrationConfig {
 }
 
 fn protocol(section: &mut Section<'_>) -> Option<Protocol> {
-    let codes = Protocol::ALL.map(|protocol| format!("\"{}\"", protocol.code())).join(" or ");
+    let codes: Vec<String> = Protocol::ALL.iter().map(|protocol| format!("\"{}\"", protocol.code())).collect();
+    let codes = codes.join(" or ");
     section.require("protocol", format!("write {codes}"));
     section.read("protocol", codes, Protocol::from_code)
 }
 
 fn id(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<String> {
-    if protocol == Some(Protocol::Zimbabwe) {
+    if protocol.is_some_and(|protocol| protocol.dialect().has_id) {
         section.require("id", "the integration id that Paynow shows beside the integration key, for example \"1201\"");
     }
     let short = |text: &str| {
@@ -92,6 +105,20 @@ fn id(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<String> {
         sound.then(|| text.to_owned())
     };
     section.read("id", "the gateway's short number for the integration, which is not its key", short)
+}
+
+/// The key that names us, where the protocol has one; elsewhere a file named for it is a mistake.
+fn api_key(section: &mut Section<'_>, vault: &Vault, protocol: Option<Protocol>) -> Option<Key> {
+    match protocol?.dialect().api_key {
+        Some(read) => {
+            section.require("api_key_file", "name the file that holds the Api-Key, for example \"poland.api.key\"");
+            vault.key(section, "api_key_file", read)
+        }
+        None => {
+            section.forbid("api_key_file", NO_API_KEY);
+            None
+        }
+    }
 }
 
 fn origin(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<Origin> {

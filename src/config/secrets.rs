@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Section;
-use crate::protocol::{Keys, Protocol};
+use crate::domain::names::guid_bytes;
+use crate::protocol::{Key, Keys, Protocol, ReadKey};
 
 /// How large a key or password file may be, in bytes.
 const LARGEST: u64 = 4096;
@@ -49,16 +50,35 @@ impl Vault {
         let mut keys = Vec::new();
         for (at, name) in names.iter().enumerate() {
             let entry = format!("entry {} ", at + 1);
-            let Some(found) = self.reported(section, key, &entry, name, |text| protocol.key(text).is_ok()) else {
-                continue;
-            };
-            match protocol.key(found.expose_secret()) {
-                Ok(read) => keys.push(read),
-                Err(wrong) => section.error(key, format!("{entry}{}: {wrong}", shown(name))),
-            }
+            keys.extend(self.read_key(section, key, &entry, name, protocol.dialect().key));
         }
         let mut keys = keys.into_iter();
         Some(Keys::new(keys.next()?, keys.collect()))
+    }
+
+    /// The key in the file that `key` names.
+    pub(super) fn key(&self, section: &mut Section<'_>, key: &'static str, read: ReadKey) -> Option<Key> {
+        let name = section.text(key)?;
+        self.read_key(section, key, "", &name, read)
+    }
+
+    /// The key in the file `name`, or a finding.
+    fn read_key(
+        &self,
+        section: &Section<'_>,
+        key: &'static str,
+        entry: &str,
+        name: &str,
+        read: ReadKey,
+    ) -> Option<Key> {
+        let found = self.reported(section, key, entry, name, |text| guid_bytes(text).is_some())?;
+        match read(found.expose_secret()) {
+            Ok(read) => Some(read),
+            Err(wrong) => {
+                section.error(key, format!("{entry}{}: {wrong}", shown(name)));
+                None
+            }
+        }
     }
 
     /// The password in the file that `key` names.

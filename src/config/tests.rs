@@ -95,6 +95,39 @@ fn a_button_needs_no_id_and_cannot_be_confirmed() {
     assert_eq!(config.integrations[0].terms.currency.code(), "ZWG");
 }
 
+/// A Polish integration that lacks nothing but what `api_key_file` says.
+const SKLEP: &str =
+    "[integrations.sklep]\nprotocol = \"paynow-poland\"\nkey_files = [\"shop.key\"]\ncurrency = \"PLN\"\n";
+
+#[test]
+fn poland_is_asked_by_a_key_of_its_own_and_needs_no_id() {
+    let house = House::with(&format!("{SKLEP}api_key_file = \"api.key\""));
+    house.secret("api.key", "97a55694-5478-43b5-b406-fb49ebfdd2b5\n");
+    let config = house.config();
+    let sklep = &config.integrations[0];
+    assert_eq!((sklep.protocol, sklep.id.as_deref()), (Protocol::Poland, None));
+    assert_eq!(sklep.origin.as_str(), "https://api.paynow.pl");
+    assert!(sklep.terms.confirmable);
+    assert!(!format!("{config:?}").contains("97a55694"));
+}
+
+#[test]
+fn the_key_that_names_us_is_required_where_there_is_one_and_refused_elsewhere() {
+    let told = House::with(SKLEP).findings();
+    assert!(told.contains("integrations.sklep.api_key_file: is required: name the file"), "{told}");
+    let told = House::with(&format!("{SKLEP}api_key_file = \"none.key\"")).findings();
+    assert!(told.contains("api_key_file: none.key: no such file"), "{told}");
+    let house = House::with(&format!("{SKLEP}api_key_file = \"api.key\""));
+    house.secret("api.key", "two words");
+    assert!(house.findings().contains("api_key_file: api.key: does not hold an integration key"));
+    let told = House::with(&format!("{SKLEP}api_key_file = \"{KEY}\"")).findings();
+    assert!(told.contains("api_key_file: is itself a key") && !told.contains("3e9f"), "{told}");
+    let told = shop_with("api_key_file = \"api.key\"");
+    assert!(told.contains("integrations.shop.api_key_file: this protocol has no such key"), "{told}");
+    let told = House::with(&format!("{SKLEP}api_key = \"{KEY}\"")).findings();
+    assert!(told.contains("name it in api_key_file") && !told.contains("3e9f"), "{told}");
+}
+
 #[test]
 fn everything_wrong_is_said_at_once_each_with_its_line_and_key() {
     let house = House::with(
@@ -252,7 +285,7 @@ fn every_range_is_named_when_it_is_left() {
         "{told}"
     );
     assert!(
-        told.contains("protocol: must be \"paynow-zimbabwe\" or \"paynow-zimbabwe-button\", not \"paypal\""),
+        told.contains("protocol: must be \"paynow-zimbabwe\" or \"paynow-zimbabwe-button\" or \"paynow-poland\", not"),
         "{told}"
     );
 }

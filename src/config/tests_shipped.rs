@@ -18,6 +18,8 @@ fn uncommented() -> String {
 fn furnished(text: &str) -> House {
     let house = House::with(text);
     house.secret("button.key", KEY);
+    house.secret("poland.key", KEY);
+    house.secret("poland.api.key", KEY);
     house.secret("admin.token", "0123456789abcdef");
     house.secret("smtp.password", "hunter2");
     house
@@ -41,10 +43,14 @@ fn every_key_is_in_the_shipped_file() {
     Config::read(&document, &location, &environment).unwrap();
     let lines = lines::Lines::scan(&text);
     for key in document.known() {
-        let button = key.starts_with("integrations.button.");
-        let found = lines.of(&key).and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
         let name = key.rsplit('.').next().unwrap();
-        assert!(button || found.starts_with(&format!("{name} = ")), "{key} is not explained");
+        let stands = |key: &str| {
+            let found = lines.of(key).and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+            found.starts_with(&format!("{name} = "))
+        };
+        // What further accounts share with the first is explained there.
+        let shared = key.starts_with("integrations.") && stands(&format!("integrations.shop.{name}"));
+        assert!(shared || stands(&key), "{key} is not explained");
     }
     assert_eq!(document.into_findings().to_string(), "");
 }
@@ -78,4 +84,12 @@ fn the_defaults_it_states_for_smtp_are_the_defaults() {
         .var("PAYNOWD_MAIL__SMTP__PASSWORD_FILE", "smtp.password")
         .config();
     assert_eq!(format!("{:?}", stated.mail), format!("{:?}", silent.mail));
+}
+
+#[test]
+fn the_defaults_it_states_for_poland_are_the_defaults() {
+    let stated = furnished(&uncommented()).config();
+    let poland = stated.integrations.iter().find(|integration| integration.name.as_str() == "poland").unwrap();
+    assert_eq!(poland.origin.as_str(), poland.protocol.default_origin());
+    assert!(poland.terms.confirmable);
 }

@@ -13,6 +13,12 @@ pub enum Class {
     StuckPending,
     /// An authentic post says so, and no poll has agreed.
     PaidUnconfirmed,
+    /// Two paid payments under one reference of the merchant's.
+    DuplicatePayment,
+    /// The gateway, asked about a payment that its own message told of, knows no such payment.
+    MissingAtGateway,
+    /// The gateway refuses our questions: a key of ours is wrong. About an integration, not about a payment.
+    RefusedPolls,
 }
 
 super::codes!(Class {
@@ -21,6 +27,9 @@ super::codes!(Class {
     PaidLate = "paid-late",
     StuckPending = "stuck-pending",
     PaidUnconfirmed = "paid-unconfirmed",
+    DuplicatePayment = "duplicate-payment",
+    MissingAtGateway = "missing-at-gateway",
+    RefusedPolls = "refused-polls",
 });
 
 /// How soon a person should look.
@@ -41,9 +50,20 @@ impl Class {
     pub const fn severity(self) -> Severity {
         match self {
             Self::StuckPending => Severity::Info,
-            Self::StatusMismatch | Self::PaidUnconfirmed => Severity::Warning,
-            Self::ContradictingPost | Self::PaidLate => Severity::Critical,
+            Self::StatusMismatch | Self::PaidUnconfirmed | Self::MissingAtGateway => Severity::Warning,
+            Self::ContradictingPost | Self::PaidLate | Self::DuplicatePayment | Self::RefusedPolls => {
+                Severity::Critical
+            }
         }
+    }
+
+    /// Findings that any proven answer of the gateway settles: about the payment it answered for, or, as
+    /// [`Class::is_about_integration`] says, about the integration.
+    pub const SETTLED_BY_AN_ANSWER: [Self; 2] = [Self::MissingAtGateway, Self::RefusedPolls];
+
+    /// Whether a finding of this class is about an integration as a whole: then it stands once, not once a payment.
+    pub const fn is_about_integration(self) -> bool {
+        matches!(self, Self::RefusedPolls)
     }
 
     /// What a shop owner does about it.
@@ -60,6 +80,11 @@ impl Class {
             }
             Self::StuckPending => "Nothing was paid as far as Paynow says; cancel the order or ask the customer.",
             Self::PaidUnconfirmed => "Look the transaction up in the Paynow dashboard before handing over goods.",
+            Self::DuplicatePayment => "The customer has paid twice for one order: refund one of the payments.",
+            Self::MissingAtGateway => {
+                "Check that the integration asks the right gateway (live or sandbox); if it does, ask Paynow support."
+            }
+            Self::RefusedPolls => "Compare the keys of the integration with those in the Paynow dashboard.",
         }
     }
 }

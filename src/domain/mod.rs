@@ -5,11 +5,13 @@
 
 pub mod amount;
 pub mod discrepancy;
+mod duplicate;
 pub mod names;
 pub mod notice;
 pub mod observation;
 pub mod payment;
 pub mod poll_url;
+pub mod said_at;
 pub mod schedule;
 pub mod status;
 pub mod terms;
@@ -22,6 +24,7 @@ pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
 pub use payment::{Decision, Known, Outcome, Payment};
 pub use poll_url::{Origin, PollUrl};
+pub use said_at::SaidAt;
 pub use schedule::{Pace, PollPlan, PollSchedule, Step};
 pub use status::{Seen, Status};
 pub use terms::{Announce, Mode, Terms};

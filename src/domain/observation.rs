@@ -1,6 +1,8 @@
 //! Who said what of which payment, when, by which channel, and with which evidence.
 
-use super::{Amount, GatewayKey, GatewayReference, IntegrationName, PollUrl, Reference, Status, Timestamp, WireStatus};
+use super::{
+    Amount, GatewayKey, GatewayReference, IntegrationName, PollUrl, Reference, SaidAt, Status, Timestamp, WireStatus,
+};
 
 /// How a fact reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +148,8 @@ pub struct Observation {
     pub status: Status,
     /// The same in the gateway's word; `None` where the message carries none (a button notification is a payment).
     pub wire_status: Option<WireStatus>,
+    /// When that happened by the gateway's clock, where the message says so.
+    pub said_at: Option<SaidAt>,
     /// The base fields it states.
     pub facts: Facts,
     /// Where the gateway can be asked about it, already pinned to the configured origin.

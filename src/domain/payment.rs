@@ -157,7 +157,7 @@ impl Known {
         let differences = before.facts.differences(&seen.facts);
         let unchanged = |outcome, plan| Decision {
             outcome,
-            payment: before.clone(),
+            payment: if differences.is_empty() { before.completed(seen) } else { before.clone() },
             plan,
             withdrawn: Vec::new(),
             notices: Vec::new(),
@@ -166,7 +166,7 @@ impl Known {
         };
         let ask_now = || plan_after_claim(before, Some(&self.plan), true, terms, now);
         if !differences.is_empty() {
-            let findings = differences.into_iter().map(|it| contradiction(it.field, &it.known, &it.seen)).collect();
+            let findings = differences.iter().map(|it| contradiction(it.field, &it.known, &it.seen)).collect();
             return Decision { findings, ..unchanged(Outcome::Contradicted, ask_now()) };
         }
         match before.status.observe(seen.status) {
@@ -305,6 +305,14 @@ impl Known {
 }
 
 impl Payment {
+    /// This payment where it stands, with the base fields that only `seen` states: a reference may be missing from one
+    /// message and stand in the next, older ones included.
+    fn completed(&self, seen: &Observation) -> Self {
+        let facts = self.facts.updated_by(&seen.facts);
+        let last_changed = if facts == self.facts { self.last_changed } else { seen.at };
+        Self { facts, last_changed, ..self.clone() }
+    }
+
     /// This payment with everything `seen` says taken over, as far as its channel is to be trusted.
     fn moved(&self, seen: &Observation) -> Self {
         Self {

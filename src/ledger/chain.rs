@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Amount, NoticeKind, Observation, Outcome, Payment};
+use crate::domain::{Amount, NoticeKind, Observation, Outcome, Payment, SaidAt};
 
 /// A SHA-256 digest.
 pub(super) type Link = [u8; 32];
@@ -46,6 +46,10 @@ pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after:
     field(Some(outcome.code().as_bytes()));
     field(Some(seen.status.code().as_bytes()));
     field(seen.wire_status.as_ref().map(|word| word.as_str().as_bytes()));
+    field(seen.said_at.as_ref().map(|said| said.as_str().as_bytes()));
+    let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
+    field(number(meant.map(|(earliest, _)| earliest.timestamp_millis())).as_ref().map(<[u8; 8]>::as_slice));
+    field(number(meant.map(|(_, latest)| latest.timestamp_millis())).as_ref().map(<[u8; 8]>::as_slice));
     field(seen.facts.reference.as_ref().map(|text| text.as_str().as_bytes()));
     field(seen.facts.gateway_reference.as_ref().map(|text| text.as_str().as_bytes()));
     field(number(seen.facts.amount.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
@@ -61,4 +65,47 @@ pub(super) fn letter_token(payment: &Payment, kind: NoticeKind, recipient: &str)
     let identity = [payment.integration.as_str(), payment.key.as_str(), &kind.code(), recipient].join("\n");
     let digest = Sha256::digest(identity);
     hex::encode(digest.get(..16).unwrap_or(&digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Channel, Evidence, Facts, GatewayKey, IntegrationName, Mode, Status, Timestamp, Trust};
+
+    #[test]
+    fn the_gateways_clock_is_covered_by_the_digest() {
+        let at = Timestamp::UNIX_EPOCH;
+        let (integration, key) =
+            (IntegrationName::parse("pl").unwrap(), GatewayKey::parse("NOLV-8F9-08K-WGD").unwrap());
+        let seen = |clock: &str, zone: chrono_tz::Tz| Observation {
+            integration: integration.clone(),
+            key: key.clone(),
+            at,
+            channel: Channel::Post,
+            evidence: Evidence::HmacSha256,
+            status: Status::Paid,
+            wire_status: None,
+            said_at: Some(SaidAt::on_a_clock(clock, clock.parse().unwrap(), &zone)),
+            facts: Facts::default(),
+            poll_url: None,
+            body: Vec::new(),
+        };
+        let after = Payment {
+            integration: integration.clone(),
+            key: key.clone(),
+            facts: Facts::default(),
+            currency: "PLN".parse().unwrap(),
+            mode: Mode::Live,
+            status: Status::Paid,
+            wire_status: None,
+            trust: Trust::Reported,
+            poll_url: None,
+            first_seen: at,
+            last_changed: at,
+        };
+        let digest = |seen: &Observation| link(&GENESIS, seen, Outcome::Opened, &after, &GENESIS);
+        let written = digest(&seen("2018-12-12T13:24:52", chrono_tz::Europe::Warsaw));
+        assert_ne!(written, digest(&seen("2018-12-12T13:24:53", chrono_tz::Europe::Warsaw)));
+        assert_ne!(written, digest(&seen("2018-12-12T13:24:52", chrono_tz::UTC)));
+    }
 }

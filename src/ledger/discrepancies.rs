@@ -27,15 +27,18 @@ pub struct Discrepancy {
     pub times: i64,
 }
 
-/// Opens each finding, or counts it once more if the same is open.
+/// Opens each finding, or counts it once more if the same is open. Those about an integration as a whole stand once for
+/// it, whichever payment brought them up. Whether any was not open before.
 pub(super) fn open(
     desk: &Desk<'_>,
     integration: i64,
     payment: Option<i64>,
     findings: &[Finding],
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
+    let mut news = false;
     for finding in findings {
+        let payment = payment.filter(|_| !finding.class.is_about_integration());
         let seen_before = desk
             .connection
             .prepare_cached(
@@ -44,6 +47,7 @@ pub(super) fn open(
             )?
             .execute(params![integration, payment, finding.class, finding.expected, finding.found, millis(now)])?;
         if seen_before == 0 {
+            news = true;
             desk.connection
                 .prepare_cached(
                     "INSERT INTO discrepancy (integration_id, payment_id, class, expected, found, severity, state, opened, \
@@ -60,7 +64,7 @@ pub(super) fn open(
                 ])?;
         }
     }
-    Ok(())
+    Ok(news)
 }
 
 /// Closes open findings of these classes about a payment: the gateway's answer settled them.
@@ -72,10 +76,11 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     for class in classes {
+        let payment = (!class.is_about_integration()).then_some(payment);
         desk.connection
             .prepare_cached(
                 "UPDATE discrepancy SET state = 'resolved', resolved = ?4, resolution = 'settled by the gateway''s answer' \
-                 WHERE state = 'open' AND integration_id = ?1 AND class = ?2 AND payment_id = ?3",
+                 WHERE state = 'open' AND integration_id = ?1 AND class = ?2 AND payment_id IS ?3",
             )?
             .execute(params![integration, class, payment, millis(now)])?;
     }

@@ -134,11 +134,12 @@ impl Ledger {
         self.writer.write(Admission::Refuse, move |desk| quarantine::refuse(desk, &refused, &terms)).await
     }
 
-    /// A poll proved nothing: notes why and plans the next.
+    /// A poll proved nothing: notes why and plans the next. Returns whether that opened a finding, which an operator
+    /// should hear of once.
     ///
     /// # Errors
     /// Not stored; the poll stays due and is asked again.
-    pub async fn unanswered(&self, poll: Unanswered, terms: Arc<Terms>) -> Result<(), LedgerError> {
+    pub async fn unanswered(&self, poll: Unanswered, terms: Arc<Terms>) -> Result<bool, LedgerError> {
         self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await
     }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::rows::{self, millis};
 use super::writer::Desk;
 use super::{discrepancies, record};
-use crate::domain::{GatewayKey, IntegrationName, Known, Payment, PollPlan, Terms, Timestamp};
+use crate::domain::{Finding, GatewayKey, IntegrationName, Known, Payment, PollPlan, Terms, Timestamp};
 
 /// A payment whose gateway is due to be asked.
 #[derive(Clone, Debug)]
@@ -74,18 +74,21 @@ pub struct Unanswered {
     pub code: &'static str,
     /// The same for people.
     pub detail: String,
+    /// What a person must look into, if it does not pass by itself.
+    pub finding: Option<Finding>,
     /// How long the gateway wants to be left alone.
     pub retry_after: Option<std::time::Duration>,
 }
 
-/// Moves the payment's plan on after a poll that proved nothing.
-pub(super) fn unanswered(desk: &mut Desk<'_>, poll: &Unanswered, terms: &Terms) -> rusqlite::Result<()> {
+/// Moves the payment's plan on after a poll that proved nothing. Whether that brought a finding that was not open.
+pub(super) fn unanswered(desk: &mut Desk<'_>, poll: &Unanswered, terms: &Terms) -> rusqlite::Result<bool> {
     let integration = desk.integration(&poll.integration)?;
-    let Some((id, known)) = record::find(desk, integration, &poll.key)? else { return Ok(()) };
-    let (next, finding) = known.unanswered(terms, poll.at, poll.retry_after);
+    let Some((id, known)) = record::find(desk, integration, &poll.key)? else { return Ok(false) };
+    let (next, last) = known.unanswered(terms, poll.at, poll.retry_after);
     plan(desk, id, &next, poll.at)?;
     log(desk, id, poll.code, &poll.detail, poll.at)?;
-    discrepancies::open(desk, integration, Some(id), finding.as_slice(), poll.at)
+    discrepancies::open(desk, integration, Some(id), last.as_slice(), poll.at)?;
+    discrepancies::open(desk, integration, Some(id), poll.finding.as_slice(), poll.at)
 }
 
 /// Has a known payment asked about as soon as courtesy allows.

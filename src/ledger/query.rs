@@ -41,6 +41,10 @@ pub struct EventRow {
     pub outcome: String,
     /// The status it spoke of.
     pub said: String,
+    /// When, by the gateway's clock, as written.
+    pub said_at: Option<String>,
+    /// The earliest and the latest instant that can mean.
+    pub meant: Option<(Timestamp, Timestamp)>,
     /// The payment's status afterwards.
     pub status: String,
     /// The payment's trust afterwards.
@@ -155,8 +159,8 @@ pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&
 fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Story> {
     let events = connection
         .prepare_cached(
-            "SELECT id, at, channel, evidence, outcome, said, status, trust, digest FROM event WHERE payment_id = ?1 \
-             ORDER BY id",
+            "SELECT id, at, channel, evidence, outcome, said, status, trust, digest, said_at, said_earliest, said_latest \
+             FROM event WHERE payment_id = ?1 ORDER BY id",
         )?
         .query_map([id], |row| {
             Ok(EventRow {
@@ -169,6 +173,8 @@ fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Sto
                 status: row.get(6)?,
                 trust: row.get(7)?,
                 digest: row.get(8)?,
+                said_at: row.get(9)?,
+                meant: rows::maybe_instant(row, 10)?.zip(rows::maybe_instant(row, 11)?),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;

@@ -8,7 +8,13 @@ use super::chain::{self, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{discrepancies, outbox, polls, quarantine};
-use crate::domain::{Decision, GatewayKey, Known, Observation, Outcome, Payment, Status, Terms};
+use crate::domain::{
+    Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
+};
+
+/// How many payments of one reference are looked at, newest first, to see whether an order is paid twice: a shop that
+/// uses one word for everything must not make every payment cost a scan.
+const SIBLINGS: usize = 50;
 
 /// What became of an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +61,60 @@ pub(super) fn record(
     }
     if seen.channel == crate::domain::Channel::Poll {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
+        discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }
     outbox::withdraw(desk, id, &decision.withdrawn, seen.at)?;
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
+    if known.as_ref().map(|known| &known.payment) != Some(&decision.payment) {
+        let before = known.map(|known| known.payment);
+        count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
+    }
     Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
+}
+
+/// Keeps the finding that an order is paid twice true: opened by the payment that makes it so, settled on all of them
+/// when at most one is left.
+fn count_paid(
+    desk: &Desk<'_>,
+    integration: i64,
+    id: i64,
+    before: Option<&Payment>,
+    after: &Payment,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let counted = |payment: &Payment| payment.stands_paid().then(|| payment.facts.reference.clone()).flatten();
+    let was = before.and_then(counted);
+    if was == counted(after) {
+        return Ok(());
+    }
+    if let Some(finding) = after.paid_twice(&siblings(desk, integration, after)?.1) {
+        discrepancies::open(desk, integration, Some(id), &[finding], now)?;
+    }
+    if let Some(before) = before.filter(|_| was.is_some()) {
+        let (numbers, payments) = siblings(desk, integration, before)?;
+        let twice = payments.iter().any(|payment| payment.paid_twice(&payments).is_some());
+        for sibling in numbers.into_iter().filter(|_| !twice).chain([id]) {
+            discrepancies::settle(desk, integration, sibling, &[Class::DuplicatePayment], now)?;
+        }
+    }
+    Ok(())
+}
+
+/// The payments of the same reference, this one included as it is stored.
+fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<(Vec<i64>, Vec<Payment>)> {
+    let Some(reference) = &payment.facts.reference else { return Ok((Vec::new(), Vec::new())) };
+    let found: rusqlite::Result<Vec<(i64, Payment)>> = desk
+        .connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM payment INDEXED BY payment_by_reference JOIN integration ON integration.id = integration_id \
+             WHERE payment.reference = ?1 AND integration_id = ?2 ORDER BY payment.id DESC LIMIT {SIBLINGS}",
+            rows::PAYMENT
+        ))?
+        .query_map(params![reference, integration], rows::payment)?
+        .collect();
+    Ok(found?.into_iter().unzip())
 }
 
 /// The payment with this key, if we have heard of it.
@@ -126,11 +180,12 @@ fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
 fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
     let (after, outcome) = (&decision.payment, decision.outcome);
     let digest = chain::link(&desk.head()?, seen, outcome, after, body);
+    let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
     desk.connection
         .prepare_cached(
-            "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, reference, gateway_reference, \
-             amount, amount_paid, status, trust, body, digest) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, said_at, said_earliest, \
+             said_latest, reference, gateway_reference, amount, amount_paid, status, trust, body, digest) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             id,
@@ -140,6 +195,9 @@ fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decisio
             outcome,
             seen.status,
             seen.wire_status,
+            seen.said_at.as_ref().map(SaidAt::as_str),
+            meant.map(|(earliest, _)| millis(earliest)),
+            meant.map(|(_, latest)| millis(latest)),
             seen.facts.reference,
             seen.facts.gateway_reference,
             seen.facts.amount,

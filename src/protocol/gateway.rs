@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::Verified;
-use crate::domain::{GatewayKey, Observation, Origin, Payment, Timestamp};
+use crate::domain::{Class, Finding, GatewayKey, Observation, Origin, Payment, Timestamp};
 
 /// A post as it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ pub struct Question {
     pub method: Method,
     /// The absolute URL.
     pub url: String,
-    /// Further headers.
+    /// Further headers: names in lower case, values secret.
     pub headers: Vec<(&'static str, String)>,
     /// The body, often empty.
     pub body: Vec<u8>,
@@ -94,6 +96,15 @@ pub enum Unproven {
     /// Proven, but about another payment.
     #[error("the answer is about another payment")]
     OtherPayment,
+    /// The gateway knows no such payment.
+    #[error("the gateway knows no such payment")]
+    NotFound,
+    /// The gateway finds our signature wrong.
+    #[error("the gateway refuses the signature of our question: the first of key_files is not its key")]
+    BadSignature,
+    /// The gateway does not know our key.
+    #[error("the gateway refuses the key that names us: api_key_file does not hold its key")]
+    BadApiKey,
 }
 
 impl Unproven {
@@ -107,7 +118,26 @@ impl Unproven {
             Self::Forged => "bad-hash",
             Self::Suspect(_) => "bad-field",
             Self::OtherPayment => "other-payment",
+            Self::NotFound => "not-found",
+            Self::BadSignature => "bad-signature",
+            Self::BadApiKey => "bad-api-key",
         }
+    }
+
+    /// What a person must look into; `None` for what passes by itself.
+    pub fn finding(&self) -> Option<Finding> {
+        let (class, expected) = match self {
+            Self::NotFound => (Class::MissingAtGateway, "a payment that the gateway knows"),
+            Self::BadSignature | Self::BadApiKey => (Class::RefusedPolls, "an answer to our question"),
+            Self::Status(_)
+            | Self::WebPage
+            | Self::Malformed(_)
+            | Self::Error(_)
+            | Self::Forged
+            | Self::Suspect(_)
+            | Self::OtherPayment => return None,
+        };
+        Some(Finding { class, expected: expected.into(), found: self.to_string() })
     }
 }
 
@@ -133,8 +163,9 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// Whether this gateway can be asked about a payment at all.
     fn confirmable(&self) -> bool;
 
-    /// How to ask about `payment`; `None` if it cannot be asked about.
-    fn question(&self, payment: &Payment) -> Option<Question>;
+    /// How to ask about `payment`; `None` if it cannot be asked about. `once` has never been used before, for gateways
+    /// that want every question to be told apart.
+    fn question(&self, payment: &Payment, once: Uuid) -> Option<Question>;
 
     /// Reads the answer about `payment` that arrived at `at`.
     ///

@@ -8,10 +8,15 @@ use crate::domain::names::{guid_bytes, guid_text};
 #[derive(Clone, Debug)]
 pub struct Key(SecretString);
 
-/// The content of a key file is not a key. Says nothing of the content.
+/// The content of a key file is not a key. Says what was expected and nothing of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("does not hold an integration key: expected a GUID like xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx and nothing else")]
-pub struct NotAKey;
+#[error("does not hold an integration key: expected {0} and nothing else")]
+pub struct NotAKey(&'static str);
+
+/// What a GUID looks like.
+const GUID: NotAKey = NotAKey("a GUID like xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+/// What a key is of which a gateway says only that it is one; those seen are GUIDs.
+const WORD: NotAKey = NotAKey("one word of 16 to 128 letters, digits and punctuation");
 
 impl Key {
     /// Paynow Zimbabwe's keys are GUIDs, hashed in lower case however they were typed.
@@ -21,8 +26,20 @@ impl Key {
     /// # Errors
     /// `text` is not a GUID; the caller names the file.
     pub fn guid(text: &str) -> Result<Self, NotAKey> {
-        let guid = guid_bytes(text.trim()).ok_or(NotAKey)?;
+        let guid = guid_bytes(text.trim()).ok_or(GUID)?;
         Ok(Self(guid_text(&guid).into()))
+    }
+
+    /// Paynow Poland's keys: given out as GUIDs, documented only as text, and used exactly as typed.
+    ///
+    /// <https://docs.paynow.pl/docs/v3/integration>
+    ///
+    /// # Errors
+    /// `text` is too short, too long, or not one word; the caller names the file.
+    pub fn word(text: &str) -> Result<Self, NotAKey> {
+        let word = text.trim();
+        let sound = (16..=128).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic());
+        if sound { Ok(Self(word.into())) } else { Err(WORD) }
     }
 
     /// A key that is any text, for a gateway that says no more about it. Used as it is.
@@ -68,6 +85,22 @@ mod tests {
     fn a_guid_key_is_the_same_in_any_letter_case_and_with_a_line_end() {
         let key = Key::guid("3E9FED89-60e1-4CE5-AB6E-6B1EB2D4F977\n").unwrap();
         assert_eq!(key.expose(), "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977");
+    }
+
+    #[test]
+    fn a_word_key_is_kept_in_its_letter_case_and_fits_into_a_header() {
+        let key = Key::word(" 97A55694-5478-43b5-b406-fb49ebfdd2b5\n").unwrap();
+        assert_eq!(key.expose(), "97A55694-5478-43b5-b406-fb49ebfdd2b5");
+        for text in [
+            "short",
+            "0123456789 0123456789",
+            "0123456789\r\n0123456789",
+            "za\u{17c}\u{f3}\u{142}\u{107} g\u{119}\u{15b}l\u{105} ja\u{17a}\u{144}",
+        ] {
+            let error = Key::word(text).unwrap_err().to_string();
+            assert!(!error.contains(text), "{error}");
+        }
+        assert!(Key::word(&"k".repeat(129)).is_err());
     }
 
     #[test]

@@ -5,58 +5,62 @@
 //!
 //! # Adding a gateway
 //!
-//! 1. One folder beside `zimbabwe`, with a type that implements [`Gateway`].
-//! 2. Two lines here: its variant of [`Protocol`] in the `protocols!` table, and its arm in [`Protocol::gateway`].
+//! 1. One folder beside `zimbabwe` and `poland`, with a type that implements [`Gateway`] and a [`Dialect`] that says
+//!    what the configuration must know.
+//! 2. Two lines here: `pub mod` for the folder, and its row in the `protocols!` table.
 //!
-//! Nothing above this room names a gateway.
+//! Nothing above this room names a gateway. A gateway's own pages stand in its folder, rule by rule.
 
+mod dialect;
 mod gateway;
 mod integration;
 mod keys;
+pub mod poland;
 mod verified;
 pub mod zimbabwe;
 
+pub use dialect::{Dialect, ReadKey, Setup};
 pub use gateway::{Answer, Gateway, Method, Post, Question, Rejection, Unproven};
 pub use integration::{Integration, Integrations};
 pub use keys::{Key, Keys, NotAKey};
 pub use verified::Verified;
 
-use crate::domain::{IntegrationName, Origin};
+/// Declares [`Protocol`]: for each, its name here, its code in the configuration, and its dialect.
+macro_rules! protocols {
+    ($($(#[$doc:meta])* $name:ident = $code:literal => $dialect:path),+ $(,)?) => {
+        /// The wire protocols an integration can speak.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Protocol {
+            $($(#[$doc])* $name),+
+        }
 
-/// What one integration's messages need to be read: from the configuration, checked.
-#[derive(Debug)]
-pub struct Setup {
-    /// The integration, as observations will name it.
-    pub integration: IntegrationName,
-    /// The keys that prove its messages: the first signs, all are accepted.
-    pub keys: Keys,
-    /// Where its gateway lives.
-    pub origin: Origin,
-    /// How many fields a form may have.
-    pub max_fields: usize,
+        crate::domain::codes!(Protocol { $($name = $code),+ });
+
+        impl Protocol {
+            /// Every protocol, for messages that list the choices.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// What can be said of the protocol before there is an integration of it.
+            pub const fn dialect(self) -> &'static Dialect {
+                match self { $(Self::$name => &$dialect),+ }
+            }
+        }
+    };
 }
 
-/// The wire protocols an integration can speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+protocols! {
     /// Paynow Zimbabwe, status updates to the result URL.
-    Zimbabwe,
+    Zimbabwe = "paynow-zimbabwe" => zimbabwe::STATUS_UPDATES,
     /// Paynow Zimbabwe, custom-button notifications.
-    ZimbabweButton,
+    ZimbabweButton = "paynow-zimbabwe-button" => zimbabwe::BUTTON,
+    /// Paynow Poland, notifications of payments.
+    Poland = "paynow-poland" => poland::PAYMENTS,
 }
-
-crate::domain::codes!(Protocol { Zimbabwe = "paynow-zimbabwe", ZimbabweButton = "paynow-zimbabwe-button" });
 
 impl Protocol {
-    /// Every protocol, for messages that list the choices.
-    pub const ALL: [Self; 2] = [Self::Zimbabwe, Self::ZimbabweButton];
-
     /// The reader and asker for one integration of this protocol.
     pub fn gateway(self, setup: Setup) -> Box<dyn Gateway> {
-        match self {
-            Self::Zimbabwe => Box::new(zimbabwe::StatusUpdates::new(setup)),
-            Self::ZimbabweButton => Box::new(zimbabwe::Button::new(setup)),
-        }
+        (self.dialect().gateway)(setup)
     }
 
     /// Reads the content of a key file for this protocol; blanks around it do not matter.
@@ -64,15 +68,11 @@ impl Protocol {
     /// # Errors
     /// The content is not a key of this protocol. The error does not repeat it.
     pub fn key(self, text: &str) -> Result<Key, NotAKey> {
-        match self {
-            Self::Zimbabwe | Self::ZimbabweButton => Key::guid(text),
-        }
+        (self.dialect().key)(text)
     }
 
     /// Where the protocol's gateway lives unless the configuration says otherwise.
     pub const fn default_origin(self) -> &'static str {
-        match self {
-            Self::Zimbabwe | Self::ZimbabweButton => "https://www.paynow.co.zw",
-        }
+        self.dialect().origin
     }
 }

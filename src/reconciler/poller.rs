@@ -9,6 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::domain::{Origin, Outcome, Timestamp};
 use crate::http::{Client, Method, Reply, Request, SendError};
@@ -165,13 +166,13 @@ async fn ask_one(
 ) -> Result<Option<Duration>, LedgerError> {
     let payment = &poll.payment;
     let (seen, retry_after, patience) = match put(client, integration, payment).await {
-        Err(trouble) => (Err(trouble), None, None),
+        Err((code, detail)) => (Err((code, detail, None)), None, None),
         Ok(reply) => {
             let answer = Answer { status: reply.status, body: &reply.body };
             let seen = integration
                 .gateway
                 .read_answer(payment, &answer, Utc::now())
-                .map_err(|unproven| (unproven.code(), unproven.to_string()));
+                .map_err(|unproven| (unproven.code(), unproven.to_string(), unproven.finding()));
             let asks_for_patience = matches!(reply.status, 429 | 503);
             (seen, reply.retry_after, reply.retry_after.filter(|_| asks_for_patience))
         }
@@ -191,7 +192,7 @@ async fn ask_one(
                 );
             }
         }
-        Err((code, detail)) => {
+        Err((code, detail, finding)) => {
             tracing::debug!(
                 integration = %integration.name,
                 payment.reference = payment.facts.reference.as_ref().map(tracing::field::display),
@@ -199,15 +200,20 @@ async fn ask_one(
                 detail,
                 "poll proved nothing"
             );
+            let explanation = finding.as_ref().map(|finding| (finding.found.clone(), finding.class.next_step()));
             let unanswered = Unanswered {
                 integration: integration.name.clone(),
                 key: payment.key.clone(),
                 at: Utc::now(),
                 code,
                 detail,
+                finding,
                 retry_after,
             };
-            ledger.unanswered(unanswered, terms).await?;
+            let news = ledger.unanswered(unanswered, terms).await?;
+            if let (true, Some((trouble, next_step))) = (news, explanation) {
+                tracing::warn!(integration = %integration.name, code, trouble, next_step, "a poll needs a person");
+            }
         }
     }
     Ok(patience)
@@ -219,18 +225,21 @@ async fn put(
     integration: &Integration,
     payment: &crate::domain::Payment,
 ) -> Result<Reply, (&'static str, String)> {
-    let question =
-        integration.gateway.question(payment).ok_or(("no-question", "there is no way to ask about it".to_owned()))?;
+    let question = integration
+        .gateway
+        .question(payment, Uuid::new_v4())
+        .ok_or(("no-question", "there is no way to ask about it".to_owned()))?;
     let request = request(question).ok_or(("no-question", "the question does not fit into HTTP".to_owned()))?;
     client.send(request).await.map_err(|error| (code(&error), error.to_string()))
 }
 
 fn request(question: Question) -> Option<Request> {
-    let headers = question
-        .headers
-        .into_iter()
-        .map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?)))
-        .collect::<Option<_>>()?;
+    let header = |(name, value): (&'static str, String)| {
+        let mut value = HeaderValue::from_str(&value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+    };
+    let headers = question.headers.into_iter().map(header).collect::<Option<_>>()?;
     Some(Request {
         method: match question.method {
             protocol::Method::Get => Method::Get,
@@ -260,5 +269,24 @@ async fn until(instant: Option<Timestamp>) {
     match instant {
         Some(instant) => tokio::time::sleep((instant - Utc::now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_question_carries_is_not_printed() {
+        let question = Question {
+            method: protocol::Method::Get,
+            url: "https://api.paynow.pl/v3/payments/NOLV-8F9-08K-WGD/status".into(),
+            headers: vec![("api-key", "hunter2".into())],
+            body: Vec::new(),
+        };
+        assert!(!format!("{question:?}").contains("hunter2"));
+        let headers = request(question).unwrap().headers;
+        assert_eq!(headers[0].1.as_bytes(), b"hunter2");
+        assert!(!format!("{headers:?}").contains("hunter2"));
     }
 }

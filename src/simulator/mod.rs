@@ -43,13 +43,17 @@
 //! The gateway's own waits (express checkout, automatic payment, the spacing of resends) are divided by the time
 //! factor. A misbehaviour's wait is taken as given.
 
+mod delivery;
+mod error;
 mod misbehaviour;
 mod outbound;
 mod server;
+mod signature;
 pub mod zimbabwe;
 
+pub use delivery::Delivery;
+pub use error::SimulatorError;
 pub use misbehaviour::{Misbehaviour, Mischief, Times};
 pub use outbound::SendError;
-pub use zimbabwe::{
-    ButtonSale, Delivery, PostSpec, Recut, Signature, SimulatedPayment, Simulator, SimulatorError, SimulatorSettings,
-};
+pub use signature::Signature;
+pub use zimbabwe::{ButtonSale, PostSpec, Recut, SimulatedPayment, Simulator, SimulatorSettings};

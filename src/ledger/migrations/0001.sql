@@ -37,6 +37,9 @@ CREATE TABLE event (
     outcome           TEXT    NOT NULL,
     said              TEXT    NOT NULL, -- the status it speaks of
     wire_status       TEXT,
+    said_at           TEXT,             -- when, by the gateway's clock, as written
+    said_earliest     INTEGER,          -- what instant that means; two in the hour that October repeats
+    said_latest       INTEGER,
     reference         TEXT,
     gateway_reference TEXT,
     amount            INTEGER,

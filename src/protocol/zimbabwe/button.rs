@@ -2,6 +2,8 @@
 //!
 //! <https://developers.paynow.co.zw/docs/notification_success_cancel_urls.html>
 
+use uuid::Uuid;
+
 use super::status_update::proven_fields;
 use super::{Fields, Rule};
 use crate::domain::{
@@ -36,6 +38,7 @@ impl Gateway for Button {
             evidence: Evidence::Sha512,
             status: Status::Paid,
             wire_status: None,
+            said_at: None,
             facts,
             poll_url: None,
             body: post.body.to_vec(),
@@ -51,7 +54,7 @@ impl Gateway for Button {
         false
     }
 
-    fn question(&self, _: &Payment) -> Option<Question> {
+    fn question(&self, _: &Payment, _: Uuid) -> Option<Question> {
         None
     }
 

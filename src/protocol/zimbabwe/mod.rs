@@ -15,3 +15,17 @@ pub use button::Button;
 pub use fields::{Fields, NotAForm};
 pub use hash::{HashError, Rule};
 pub use status_update::{StatusUpdate, StatusUpdates};
+
+use crate::protocol::{Dialect, Key};
+
+/// Status updates to the result URL, and polls.
+pub const STATUS_UPDATES: Dialect = Dialect {
+    origin: "https://www.paynow.co.zw",
+    has_id: true,
+    key: Key::guid,
+    api_key: None,
+    gateway: |setup| Box::new(StatusUpdates::new(setup)),
+};
+
+/// Custom-button notifications.
+pub const BUTTON: Dialect = Dialect { has_id: false, gateway: |setup| Box::new(Button::new(setup)), ..STATUS_UPDATES };

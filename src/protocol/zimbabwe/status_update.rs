@@ -3,6 +3,8 @@
 //! <https://developers.paynow.co.zw/docs/status_update.html>,
 //! <https://developers.paynow.co.zw/docs/polling_status.html>
 
+use uuid::Uuid;
+
 use super::{Fields, HashError, Rule, hash};
 use crate::domain::{
     Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, PollUrl, Reference,
@@ -96,6 +98,7 @@ impl StatusUpdates {
             evidence: Evidence::Sha512,
             status: update.status,
             wire_status: Some(update.wire_status),
+            said_at: None,
             facts: update.facts,
             poll_url: Some(update.poll_url),
             body: body.to_vec(),
@@ -124,7 +127,7 @@ impl Gateway for StatusUpdates {
         true
     }
 
-    fn question(&self, payment: &Payment) -> Option<Question> {
+    fn question(&self, payment: &Payment, _: Uuid) -> Option<Question> {
         let url = payment.poll_url.as_ref()?.as_str().to_owned();
         Some(Question { method: Method::Post, url, headers: Vec::new(), body: Vec::new() })
     }

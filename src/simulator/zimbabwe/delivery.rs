@@ -1,15 +1,15 @@
 //! Posts to the merchant: what Paynow does when a payment moves, resends included, and what goes wrong with them.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::Method;
 
-use super::message::{PostSpec, Recut, Signature};
+use super::message::{PostSpec, Recut};
 use super::state::Twin;
 use crate::simulator::misbehaviour::{Misbehaviour, Mischief};
 use crate::simulator::outbound::{self, SendError};
+use crate::simulator::{Delivery, Signature};
 
 /// How often a post that failed is sent again.
 /// <https://developers.paynow.co.zw/docs/status_update.html>
@@ -17,48 +17,6 @@ const RESENDS: u32 = 10;
 
 /// How long after a failure the first resend comes; each further one takes twice as long. Paynow does not publish it.
 const FIRST_RESEND: Duration = Duration::from_secs(10);
-
-/// How a post ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// The merchant answered with this HTTP status.
-    Answered(u16),
-    /// The merchant did not answer.
-    Unanswered(String),
-    /// Not posted, and why: no result URL, or not one on this machine.
-    Refused(String),
-    /// A misbehaviour keeps it back: it comes later, or never.
-    Withheld(Misbehaviour),
-}
-
-impl Delivery {
-    /// The HTTP status, if there was an answer.
-    pub const fn status(&self) -> Option<u16> {
-        match self {
-            Self::Answered(status) => Some(*status),
-            Self::Unanswered(_) | Self::Refused(_) | Self::Withheld(_) => None,
-        }
-    }
-
-    /// Whether Paynow would send it again.
-    const fn wants_resend(&self) -> bool {
-        match self {
-            Self::Answered(status) => *status >= 400,
-            Self::Unanswered(_) => true,
-            Self::Refused(_) | Self::Withheld(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for Delivery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Answered(status) => write!(f, "answered {status}"),
-            Self::Unanswered(why) | Self::Refused(why) => f.write_str(why),
-            Self::Withheld(misbehaviour) => write!(f, "withheld by the misbehaviour {}", misbehaviour.code()),
-        }
-    }
-}
 
 /// A post ready to go.
 #[derive(Clone, Debug)]
@@ -118,7 +76,7 @@ impl Twin {
         let mut first = None;
         for parcel in parcels {
             let delivery = self.attempt(&parcel).await;
-            if delivery.wants_resend() {
+            if wants_resend(&delivery) {
                 self.tasks.spawn(Arc::clone(self).resend(parcel));
             }
             first.get_or_insert(delivery);
@@ -129,7 +87,7 @@ impl Twin {
     async fn resend(self: Arc<Self>, parcel: Parcel) {
         for turn in 0..RESENDS {
             if !self.wait(self.scaled(FIRST_RESEND * 2_u32.pow(turn))).await
-                || !self.attempt(&parcel).await.wants_resend()
+                || !wants_resend(&self.attempt(&parcel).await)
             {
                 return;
             }
@@ -187,4 +145,13 @@ fn spoilt(mut spec: PostSpec, befallen: impl Fn(Misbehaviour) -> bool) -> PostSp
         spec = spec.recut(Recut::ReferenceToGatewayReference);
     }
     spec
+}
+
+/// Whether Paynow would send it again.
+const fn wants_resend(delivery: &Delivery) -> bool {
+    match delivery {
+        Delivery::Answered(status) => *status >= 400,
+        Delivery::Unanswered(_) => true,
+        Delivery::Refused(_) | Delivery::Withheld(_) => false,
+    }
 }

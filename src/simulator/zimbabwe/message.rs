@@ -2,6 +2,7 @@
 
 use crate::protocol::Key;
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
+use crate::simulator::Signature;
 
 /// The fields Paynow adds for merchants who have them enabled, as seen in real messages.
 const EXTRAS: [(&str, &str); 7] = [
@@ -13,21 +14,6 @@ const EXTRAS: [(&str, &str); 7] = [
     ("customerfees", "0.0000"),
     ("paymentchannelcompleted", "08-Nov-2022 15:19:03"),
 ];
-
-/// How a message is signed.
-#[derive(Clone, Debug)]
-pub enum Signature {
-    /// As the gateway does.
-    Genuine,
-    /// With a key that is nobody's.
-    Wrong,
-    /// With this key.
-    With(Key),
-    /// With this text in place of a hash.
-    Text(String),
-    /// Not at all.
-    Missing,
-}
 
 /// A shift of the boundary between two neighbouring fields. The hash, which is over the values alone, still
 /// verifies; the message says something else.

@@ -18,14 +18,12 @@ use hyper::Method;
 use tokio::net::TcpListener;
 use tokio_util::sync::DropGuard;
 
-pub use delivery::Delivery;
-pub use message::{ButtonSale, PostSpec, Recut, Signature};
-pub use settings::{SimulatorError, SimulatorSettings};
+pub use message::{ButtonSale, PostSpec, Recut};
+pub use settings::SimulatorSettings;
 
 use self::state::{Order, Payment, Twin};
 use super::misbehaviour::Mischief;
-use super::outbound;
-use super::server;
+use super::{Delivery, SimulatorError, outbound, server};
 
 /// How long a peer may take to finish what it began when the twin stops.
 const STOPPING: Duration = Duration::from_secs(5);

@@ -4,10 +4,11 @@
 
 use hyper::StatusCode;
 
-use super::message::{PostSpec, Signature};
+use super::message::PostSpec;
 use super::state::Twin;
 use crate::http::{Response, empty};
 use crate::protocol::zimbabwe::Fields;
+use crate::simulator::Signature;
 use crate::simulator::misbehaviour::{Misbehaviour, Mischief};
 use crate::simulator::server::{page, text, with};
 

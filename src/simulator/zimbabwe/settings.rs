@@ -1,11 +1,9 @@
-//! What a twin is told before it starts, and what can be wrong with it.
+//! What the twin is told before it starts.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::protocol::Key;
-use crate::simulator::outbound::SendError;
 
 /// One merchant, and where and how fast the twin serves them.
 #[derive(Clone, Debug)]
@@ -42,37 +40,4 @@ impl SimulatorSettings {
             extras: false,
         }
     }
-}
-
-/// Why the twin did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// Asked to listen where others could reach it.
-    #[error("a simulator listens only on this machine (127.0.0.0/8 or [::1]), not on {0}")]
-    NotLoopback(SocketAddr),
-    /// The address is taken or not there.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// No payment has this GUID.
-    #[error("no such payment")]
-    UnknownPayment,
-    /// The payment has no result URL, nor was one given.
-    #[error("the payment has no result URL")]
-    NoResultUrl,
-    /// A post was not sent or not answered.
-    #[error(transparent)]
-    Send(#[from] SendError),
-    /// What was waited for did not come in time.
-    #[error("waited for {wanted}, saw {seen} in time")]
-    TooFew {
-        /// How many were waited for.
-        wanted: u32,
-        /// How many there were.
-        seen: u32,
-    },
 }

@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::delivery::{Delivery, Parcel};
+use super::SimulatorSettings;
+use super::delivery::Parcel;
 use super::message::PostSpec;
-use super::{SimulatorError, SimulatorSettings};
 use crate::domain::names::guid_text;
 use crate::simulator::misbehaviour::Mischiefs;
+use crate::simulator::{Delivery, SimulatorError};
 
 /// The first Paynow reference, and how far apart they are: none ends in a nought, so that a digit moved to the
 /// amount always changes it.

@@ -16,7 +16,7 @@ use super::*;
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
 use crate::protocol::{Key, Keys};
 use crate::simulator::outbound::Reply;
-use crate::simulator::{Misbehaviour, Times};
+use crate::simulator::{Misbehaviour, Signature, Times};
 
 mod control;
 mod endpoints;
