@@ -101,7 +101,7 @@ impl Vector {
             Rule::NamesAndValues => Protocol::ZimbabweButton,
         };
         let integration = paynowd::domain::IntegrationName::parse("shop").unwrap();
-        protocol.gateway(Setup { integration, keys: self.keys(), origin: self.origin(), max_fields: 64 })
+        protocol.gateway(Setup { integration, keys: self.keys(), origin: self.origin(), max_fields: 64, api_key: None })
     }
 
     fn posted(&self) -> Result<Verified<Observation>, Rejection> {
@@ -261,7 +261,7 @@ fn a_message_of_another_gateway_is_never_taken() {
     let staging: Origin = "https://staging.paynow.co.zw".parse().unwrap();
     let vector = the("status_update", "canonical");
     let integration = paynowd::domain::IntegrationName::parse("shop").unwrap();
-    let setup = Setup { integration, keys: vector.keys(), origin: staging, max_fields: 64 };
+    let setup = Setup { integration, keys: vector.keys(), origin: staging, max_fields: 64, api_key: None };
     let post = Post { body: vector.body.as_bytes(), signatures: &[] };
     assert!(matches!(Protocol::Zimbabwe.gateway(setup).read_post(&post, now()), Err(Rejection::Suspect { .. })));
 }

@@ -57,6 +57,7 @@ fn seen(channel: Channel, status: Status, at: Timestamp) -> Observation {
         ),
         facts: facts("25.00"),
         poll_url: Some(url),
+        said_at: None,
         body: Vec::new(),
     }
 }
