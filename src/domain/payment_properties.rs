@@ -128,8 +128,10 @@ proptest! {
         (path, order) in select(&PATHS[..]).prop_flat_map(|path| (Just(path), Just(path.to_vec()).prop_shuffle())),
     ) {
         let (mut straight, mut shuffled) = (Life::new(), Life::new());
-        path.iter().for_each(|word| { straight.post(*word); });
-        order.iter().for_each(|word| { shuffled.post(*word); });
+        for (word, shuffled_word) in path.iter().zip(order) {
+            straight.post(*word);
+            shuffled.post(shuffled_word);
+        }
         let last = *path.last().unwrap();
         straight.poll(last);
         shuffled.poll(last);

@@ -98,23 +98,27 @@ pub(super) fn write(
     recipients: &[String],
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    // Conditions speak of what was said before, not of one another's letters.
+    let mut letters = Vec::new();
     for notice in notices {
         for recipient in recipients {
-            if !wanted(desk.connection, payment, recipient, notice.condition)? {
-                continue;
+            if wanted(desk.connection, payment, recipient, notice.condition)? {
+                letters.push((notice, recipient));
             }
-            let written = desk
-                .connection
-                .prepare_cached(
-                    "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
-                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE \
-                     SET state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, \
-                     error = NULL WHERE state = 'withdrawn'",
-                )?
-                .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
-            if written > 0 && notice.due <= now + super::SOON {
-                desk.wake_mailer();
-            }
+        }
+    }
+    for (notice, recipient) in letters {
+        let written = desk
+            .connection
+            .prepare_cached(
+                "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
+                 VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE \
+                 SET state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, \
+                 error = NULL WHERE state = 'withdrawn'",
+            )?
+            .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
+        if written > 0 && notice.due <= now + super::SOON {
+            desk.wake_mailer();
         }
     }
     Ok(())
@@ -217,12 +221,7 @@ pub(super) fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) ->
 /// The letters due at `now`, the oldest first, at most `limit`.
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Letter>> {
     connection
-        .prepare_cached(&format!(
-            "SELECT {}, outbox.id, recipient, notice, written, attempts FROM outbox \
-             JOIN payment ON payment.id = outbox.payment_id JOIN integration ON integration.id = integration_id \
-             WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
-            rows::PAYMENT
-        ))?
+        .prepare_cached(&due_statement())?
         .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
             let (payment, recipient) = (rows::payment(row)?.1, row.get::<_, String>(16)?);
             let kind = rows::text(row, 17, NoticeKind::from_code)?;
@@ -237,6 +236,15 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusq
             })
         })?
         .collect()
+}
+
+pub(super) fn due_statement() -> String {
+    format!(
+        "SELECT {}, outbox.id, recipient, notice, written, attempts FROM outbox \
+         JOIN payment ON payment.id = outbox.payment_id JOIN integration ON integration.id = integration_id \
+         WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
+        rows::PAYMENT
+    )
 }
 
 /// When the next letter after `now` becomes due.

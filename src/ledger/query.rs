@@ -89,6 +89,19 @@ pub(super) fn list(
     filter: &Filter,
     mut each: impl FnMut(Payment) -> bool,
 ) -> rusqlite::Result<()> {
+    let (statement, values) = list_statement(filter);
+    let mut statement = connection.prepare(&statement)?;
+    let mut found = statement.query(params_from_iter(values))?;
+    while let Some(row) = found.next()? {
+        if !each(rows::payment(row)?.1) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The payments that pass `filter`, newest first, and what its question marks stand for.
+pub(super) fn list_statement(filter: &Filter) -> (String, Vec<Value>) {
     let (mut conditions, mut values) = (Vec::new(), Vec::new());
     let mut narrow = |condition: &'static str, value: Value| {
         conditions.push(condition);
@@ -117,17 +130,11 @@ pub(super) fn list(
     }
     let such = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
     values.push(filter.limit.map_or(-1, i64::from).into());
-    let mut statement = connection.prepare(&format!(
+    let statement = format!(
         "SELECT {} FROM payment JOIN integration ON integration.id = integration_id {such} ORDER BY payment.id DESC LIMIT ?",
         rows::PAYMENT
-    ))?;
-    let mut found = statement.query(params_from_iter(values))?;
-    while let Some(row) = found.next()? {
-        if !each(rows::payment(row)?.1) {
-            break;
-        }
-    }
-    Ok(())
+    );
+    (statement, values)
 }
 
 /// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.
@@ -136,17 +143,10 @@ pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&
         Some(guid) => guid.to_vec().into(),
         None => name.to_owned().into(),
     };
-    for condition in ["gateway_key = ?1", "payment.gateway_reference = ?1", "payment.reference = ?1"] {
-        let value = if condition.starts_with("gateway_key") { key.clone() } else { name.to_owned().into() };
+    for column in ["gateway_key", "gateway_reference", "reference"] {
+        let value = if column == "gateway_key" { key.clone() } else { name.to_owned().into() };
         let found: Vec<(i64, Known)> = connection
-            .prepare_cached(&format!(
-                "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
-                 LEFT JOIN poll ON poll.payment_id = payment.id \
-                 WHERE {condition} AND integration_id IN (SELECT id FROM integration WHERE ?2 IS NULL OR name = ?2) \
-                 ORDER BY payment.id",
-                rows::PAYMENT,
-                rows::KNOWN
-            ))?
+            .prepare_cached(&stories_statement(column))?
             .query_map(rusqlite::params![value, integration], rows::known)?
             .collect::<rusqlite::Result<_>>()?;
         if !found.is_empty() {
@@ -154,6 +154,16 @@ pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&
         }
     }
     Ok(Vec::new())
+}
+
+pub(super) fn stories_statement(column: &str) -> String {
+    format!(
+        "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+         LEFT JOIN poll ON poll.payment_id = payment.id WHERE payment.{column} = ?1 \
+         AND integration_id IN (SELECT id FROM integration WHERE ?2 IS NULL OR name = ?2) ORDER BY payment.id",
+        rows::PAYMENT,
+        rows::KNOWN
+    )
 }
 
 fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Story> {

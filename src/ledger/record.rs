@@ -120,14 +120,18 @@ fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::R
 /// The payment with this key, if we have heard of it.
 pub(super) fn find(desk: &Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
     desk.connection
-        .prepare_cached(&format!(
-            "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
-             LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
-            rows::PAYMENT,
-            rows::KNOWN
-        ))?
+        .prepare_cached(&find_statement())?
         .query_row(params![integration, StoredKey(key)], rows::known)
         .optional()
+}
+
+pub(super) fn find_statement() -> String {
+    format!(
+        "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+         LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
+        rows::PAYMENT,
+        rows::KNOWN
+    )
 }
 
 fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<i64> {

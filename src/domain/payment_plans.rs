@@ -1,0 +1,52 @@
+//! When the gateway is asked next, and what stands at the end of asking.
+
+use super::*;
+
+#[test]
+fn held_money_is_watched_and_settled_money_is_not() {
+    for (status, watched) in [(Status::AwaitingDelivery, true), (Status::Disputed, true), (Status::Paid, false)] {
+        let plan = Life::confirmed(status).known.unwrap().plan;
+        assert_eq!((plan.due.is_some(), plan.pace), (watched, Pace::Watch), "{status}");
+    }
+}
+
+#[test]
+fn at_the_end_of_the_schedule_stands_a_finding() {
+    for (status, class) in [(Status::Created, Class::StuckPending), (Status::Paid, Class::PaidUnconfirmed)] {
+        let mut life = Life::new();
+        life.post(status);
+        let mut found = None;
+        for _ in 0..9 {
+            let known = life.known.as_mut().unwrap();
+            let Some(due) = known.plan.due else { break };
+            (known.plan, found) = known.unanswered(&terms(), due, None);
+            assert_eq!(found.is_some(), known.plan.due.is_none(), "a finding stands at the end and only there");
+        }
+        assert_eq!(found.map(|finding| finding.class), Some(class));
+    }
+    let mut held = Life::confirmed(Status::AwaitingDelivery);
+    let known = held.known.as_mut().unwrap();
+    known.plan.attempt = 9;
+    assert_eq!(known.unanswered(&terms(), start(), None).1, None, "held money needs nobody's attention");
+}
+
+#[test]
+fn a_gateway_that_wants_to_be_left_alone_is() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    let known = life.known.unwrap();
+    let (plan, _) = known.unanswered(&terms(), start(), Some(60 * MINUTE));
+    assert_eq!((plan.due, plan.attempt), (Some(start() + 60 * MINUTE), 1));
+    let (plan, _) = known.unanswered(&terms(), start(), Some(Duration::ZERO));
+    assert!(plan.due.unwrap() > start(), "and never asked sooner than the schedule says");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_keep_a_claim_waiting() {
+    let mut life = Life::confirmed(Status::Created);
+    let long_ago = start() - Duration::from_hours(24 * 365);
+    let decision = life.hear(&seen(Channel::Post, Status::Paid, long_ago));
+    assert!(decision.plan.due.unwrap() <= long_ago + MINUTE);
+    let (plan, _) = life.known.unwrap().unanswered(&terms(), long_ago, None);
+    assert!(plan.due.unwrap() <= long_ago + MINUTE);
+}

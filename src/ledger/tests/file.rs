@@ -1,0 +1,110 @@
+//! The file itself: opening, closing, crashing, and sharing it with others.
+
+use super::*;
+
+#[tokio::test]
+async fn an_empty_file_is_migrated_and_a_current_one_opens_as_it_is() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    let (path, House { home: _home, ledger, .. }) = (house.path(), house);
+    ledger.close();
+    for _ in 0..2 {
+        let ledger = Ledger::open(&settings(path.clone()), Role::Daemon).unwrap();
+        assert_eq!(ledger.reader().stories("INV-1", None).unwrap().len(), 1);
+        ledger.close();
+    }
+    let empty = path.with_file_name("empty.db");
+    std::fs::write(&empty, "").unwrap();
+    Ledger::open(&settings(empty), Role::Command).unwrap().close();
+}
+
+#[tokio::test]
+async fn closing_folds_the_log_into_the_ledger_and_finishes_what_is_queued() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    let (path, House { home: _home, ledger, .. }) = (house.path(), house);
+    ledger.close();
+    let log = std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0);
+    assert_eq!(Reader::open(&path).unwrap().stories("INV-1", None).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_crash_at_any_later_instant() {
+    let house = House::new();
+    for payment in 1..4_u8 {
+        house.post(payment, "Paid", at(0)).await;
+        // What a power cut leaves: the ledger and its log as they are now, the shared memory gone.
+        let after = tempfile::tempdir().unwrap();
+        let copy = after.path().join("paynowd.db");
+        std::fs::copy(house.path(), &copy).unwrap();
+        std::fs::copy(house.path().with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
+        let ledger = Ledger::open(&settings(copy.clone()), Role::Daemon).unwrap();
+        for known in 1..=payment {
+            let stories = ledger.reader().stories(key(known).as_str(), None).unwrap();
+            assert_eq!((stories.len(), stories[0].events.len(), stories[0].letters.len()), (1, 1, 1));
+        }
+        let (due, _) = ledger.reader().due_polls(vec!["shop".into()], at(1), 9).await.unwrap();
+        assert_eq!(due.len(), usize::from(payment));
+        ledger.close();
+        chain::assert_unbroken(&Connection::open(&copy).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_newer_release_is_refused_and_left_alone() {
+    let house = House::new();
+    let (path, House { home: _home, ledger, .. }) = (house.path(), house);
+    ledger.close();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    for role in [Role::Daemon, Role::Command] {
+        assert!(matches!(Ledger::open(&settings(path.clone()), role), Err(LedgerError::Newer { found: 99, .. })));
+    }
+    assert!(matches!(Reader::open(&path), Err(LedgerError::Newer { found: 99, .. })));
+}
+
+#[tokio::test]
+async fn there_is_one_daemon_and_any_number_of_commands() {
+    let house = House::new();
+    assert!(matches!(Ledger::open(&settings(house.path()), Role::Daemon), Err(LedgerError::InUse { .. })));
+    let commands = [0, 1].map(|_| Ledger::open(&settings(house.path()), Role::Command).unwrap());
+    for command in commands {
+        command.ping().await.unwrap();
+        command.close();
+    }
+    let (path, House { home: _home, ledger, .. }) = (house.path(), house);
+    ledger.close();
+    Ledger::open(&settings(path), Role::Daemon).unwrap().close();
+}
+
+#[tokio::test]
+async fn a_second_daemon_migrates_nothing_under_the_first() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("new/paynowd.db");
+    let _lock = schema::lock_for_daemon(&path).unwrap();
+    assert!(matches!(Ledger::open(&settings(path.clone()), Role::Daemon), Err(LedgerError::InUse { .. })));
+    assert!(!path.exists());
+}
+
+#[test]
+fn there_is_nothing_to_read_where_there_is_no_ledger() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("paynowd.db");
+    assert!(matches!(Reader::open(&path), Err(LedgerError::Storage { doing: "opened", .. })));
+    assert!(!path.exists());
+    std::fs::write(&path, "this is not a ledger at all, but a letter to somebody").unwrap();
+    assert!(Ledger::open(&settings(path), Role::Daemon).is_err());
+}
+
+#[tokio::test]
+async fn a_lock_held_by_another_process_costs_an_error_and_nothing_after_it() {
+    let house = House::new();
+    let foreign = house.foreign();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = message(1, "Paid", "25.00");
+    let refused = house.hear(&body, at(0), Admission::Refuse).await;
+    assert!(matches!(refused, Err(LedgerError::Storage { doing: "written", .. })), "{refused:?}");
+    foreign.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(house.hear(&body, at(1), Admission::Refuse).await.unwrap().outcome, Outcome::Opened);
+    assert_eq!(house.ask::<i64>("SELECT count(*) FROM event"), Some(1));
+}

@@ -1,0 +1,221 @@
+//! The outbox: who is told what, once.
+
+use super::*;
+use crate::domain::NoticeKind;
+
+const OWNER: &str = "owner@shop.example";
+const BOOKS: &str = "books@shop.example";
+
+fn both() -> Terms {
+    Terms { recipients: vec![OWNER.into(), BOOKS.into()], ..terms() }
+}
+
+fn reporting() -> Terms {
+    Terms { announce: Announce::Reported, ..both() }
+}
+
+impl House {
+    async fn due(&self, when: Timestamp) -> Vec<Letter> {
+        self.ledger.reader().due_letters(when, 99).await.unwrap().0
+    }
+
+    async fn settle(&self, letter: &Letter, attempt: Attempt, when: Timestamp) {
+        self.ledger.settle_letter(letter.id, attempt, when).await.unwrap();
+    }
+
+    /// What became of every letter: to whom, about what, in which state.
+    fn letters(&self, payment: u8) -> Vec<(String, String, String)> {
+        let mut all: Vec<_> =
+            self.story(payment).letters.into_iter().map(|it| (it.recipient, it.kind.code(), it.state)).collect();
+        all.sort();
+        all
+    }
+}
+
+fn letter(recipient: &str, notice: &str, state: &str) -> (String, String, String) {
+    (recipient.into(), notice.into(), state.into())
+}
+
+#[tokio::test]
+async fn each_recipient_gets_one_letter_for_a_confirmed_state_and_none_for_a_repeat() {
+    let house = House::with(both(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.poll(1, "Paid", at(1)).await;
+    house.post(1, "Paid", at(2)).await;
+    house.poll(1, "Paid", at(3)).await;
+    assert_eq!(house.letters(1), [letter(BOOKS, "paid", "waiting"), letter(OWNER, "paid", "waiting")]);
+    let twice = "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
+                 SELECT payment_id, notice, recipient, 'waiting', 0, 0 FROM outbox LIMIT 1";
+    assert!(house.foreign().execute(twice, []).unwrap_err().to_string().contains("UNIQUE"));
+}
+
+#[tokio::test]
+async fn an_unconfirmed_letter_waits_for_its_time_and_is_withdrawn_by_the_confirmation() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    assert_eq!(house.letters(1), [letter(OWNER, "unconfirmed:paid", "waiting")]);
+    assert!(house.due(at(15 * 60 - 1)).await.is_empty());
+    assert_eq!(house.ledger.reader().due_letters(at(1), 9).await.unwrap().1, Some(at(15 * 60)));
+    assert_eq!(house.due(at(15 * 60)).await[0].kind, NoticeKind::Unconfirmed(Status::Paid));
+    house.poll(1, "Paid", at(5)).await;
+    assert_eq!(house.letters(1), [letter(OWNER, "paid", "waiting")], "it was never due, so nobody can have it");
+}
+
+#[tokio::test]
+async fn a_letter_about_a_claim_withdrawn_and_made_again_waits_anew() {
+    let house = House::with(reporting(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.poll(1, "Created", at(1)).await;
+    assert_eq!(
+        house.letters(1),
+        [letter(BOOKS, "reported:paid", "withdrawn"), letter(OWNER, "reported:paid", "withdrawn")]
+    );
+    house.post(1, "Paid", at(2)).await;
+    assert!(house.letters(1).iter().all(|it| it.2 == "waiting"));
+    assert_eq!(house.due(at(2)).await[0].written, at(2));
+}
+
+#[tokio::test]
+async fn only_those_who_were_told_a_claim_are_corrected() {
+    let house = House::with(reporting(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    let letters = house.due(at(0)).await;
+    let owners = letters.iter().find(|letter| letter.recipient == OWNER).unwrap();
+    house.settle(owners, Attempt::Sent, at(1)).await;
+    assert_eq!(house.poll(1, "Created", at(2)).await, Outcome::Corrected);
+    assert_eq!(
+        house.letters(1),
+        [
+            letter(BOOKS, "reported:paid", "withdrawn"),
+            letter(OWNER, "corrected:created", "waiting"),
+            letter(OWNER, "reported:paid", "sent"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_letter_that_was_on_its_way_when_its_claim_fell_is_corrected_too() {
+    let house = House::with(reporting(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    let on_their_way = house.due(at(0)).await;
+    house.poll(1, "Created", at(1)).await;
+    for (letter, attempt) in
+        on_their_way.iter().zip([Attempt::Sent, Attempt::Deferred { until: at(60), error: "later".into() }])
+    {
+        house.settle(letter, attempt, at(2)).await;
+    }
+    let (told, not_told) = (&on_their_way[0].recipient, &on_their_way[1].recipient);
+    let mut expected = vec![
+        letter(told, "corrected:created", "waiting"),
+        letter(told, "reported:paid", "sent"),
+        letter(not_told, "reported:paid", "withdrawn"),
+    ];
+    expected.sort();
+    assert_eq!(house.letters(1), expected);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_withdrawn_letter_is_never_taken_for_that_of_the_next() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    let on_its_way = house.due(at(15 * 60)).await.remove(0);
+    house.poll(1, "Paid", at(15 * 60)).await;
+    house.settle(&on_its_way, Attempt::Refused { error: "no such box".into() }, at(15 * 60 + 1)).await;
+    house.settle(&on_its_way, Attempt::Sent, at(15 * 60 + 1)).await;
+    assert_eq!(house.letters(1), [letter(OWNER, "paid", "waiting"), letter(OWNER, "unconfirmed:paid", "sent")]);
+}
+
+#[tokio::test]
+async fn a_confirmation_is_told_only_to_those_the_report_did_not_reach() {
+    let house = House::with(reporting(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    for one in house.due(at(0)).await {
+        let refused = Attempt::Refused { error: "550".into() };
+        let attempt = if one.recipient == OWNER { Attempt::Sent } else { refused };
+        house.settle(&one, attempt, at(1)).await;
+    }
+    house.poll(1, "Paid", at(2)).await;
+    assert_eq!(
+        house.letters(1),
+        [
+            letter(BOOKS, "paid", "waiting"),
+            letter(BOOKS, "reported:paid", "refused"),
+            letter(OWNER, "reported:paid", "sent"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn who_was_corrected_and_then_rightly_told_hears_of_the_confirmation() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.settle(&house.due(at(0)).await[0], Attempt::Sent, at(1)).await;
+    house.poll(1, "Created", at(2)).await;
+    house.settle(&house.due(at(2)).await[0], Attempt::Sent, at(3)).await;
+    house.poll(1, "Paid", at(4)).await;
+    assert_eq!(
+        house.letters(1),
+        [
+            letter(OWNER, "corrected:created", "sent"),
+            letter(OWNER, "paid", "waiting"),
+            letter(OWNER, "reported:paid", "sent"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_state_the_gateway_fell_back_to_is_told_to_those_a_correction_does_not_reach() {
+    let terms = Terms { notify_on: vec![Status::Refunded, Status::Paid], ..reporting() };
+    let house = House::with(terms, |_| {});
+    house.post(1, "Refunded", at(0)).await;
+    let letters = house.due(at(0)).await;
+    let owners = letters.iter().find(|letter| letter.recipient == OWNER).unwrap();
+    house.settle(owners, Attempt::Sent, at(1)).await;
+    house.poll(1, "Paid", at(2)).await;
+    assert_eq!(
+        house.letters(1),
+        [
+            letter(BOOKS, "paid", "waiting"),
+            letter(BOOKS, "reported:refunded", "withdrawn"),
+            letter(OWNER, "corrected:paid", "waiting"),
+            letter(OWNER, "reported:refunded", "sent"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_letter_is_deferred_then_refused_or_given_up_then_retried() {
+    let house = House::with(reporting(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    let letters = house.due(at(0)).await;
+    for one in &letters {
+        house.settle(one, Attempt::Deferred { until: at(60), error: "451".into() }, at(1)).await;
+    }
+    assert!(house.due(at(59)).await.is_empty());
+    let again = house.due(at(60)).await;
+    assert_eq!((again.len(), again[0].attempts, &again[0].token), (2, 1, &letters[0].token));
+    house.settle(&again[0], Attempt::Refused { error: "550".into() }, at(61)).await;
+    house.settle(&again[1], Attempt::GivenUp { error: "451".into() }, at(61)).await;
+    assert!(house.due(at(9999)).await.is_empty());
+    let states: Vec<_> = house.story(1).letters.into_iter().map(|it| (it.state, it.attempts, it.error)).collect();
+    assert!(states.contains(&("refused".into(), 2, Some("550".into()))));
+    assert!(states.contains(&("given-up".into(), 2, Some("451".into()))));
+    assert_eq!(house.ledger.retry_letters(Some(again[0].id), at(70)).await.unwrap(), 1);
+    assert_eq!(house.due(at(70)).await[0].id, again[0].id);
+    assert_eq!(house.ledger.retry_letters(None, at(71)).await.unwrap(), 2);
+    assert_eq!(house.due(at(71)).await.len(), 2);
+    assert_ne!(letters[0].token, letters[1].token);
+}
+
+#[tokio::test]
+async fn a_letter_that_was_sent_or_whose_time_has_not_come_is_not_retried() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    assert_eq!(house.ledger.retry_letters(None, at(1)).await.unwrap(), 0, "it may yet be confirmed");
+    house.poll(1, "Paid", at(2)).await;
+    let sent = house.due(at(2)).await.remove(0);
+    house.settle(&sent, Attempt::Sent, at(3)).await;
+    assert_eq!(house.ledger.retry_letters(Some(sent.id), at(4)).await.unwrap(), 0);
+    house.settle(&sent, Attempt::GivenUp { error: "late".into() }, at(5)).await;
+    assert_eq!(house.letters(1), [letter(OWNER, "paid", "sent")], "what was sent stays sent");
+}

@@ -1,0 +1,144 @@
+//! Reading: filters, names, and the indexes that keep it quick.
+
+use rusqlite::{Params, params, params_from_iter};
+
+use super::*;
+use crate::domain::Trust;
+
+/// Five payments: 1 paid and confirmed, 2 paid as reported, 3 created, 4 as another integration, and a button sale.
+async fn stocked() -> House {
+    let mut house = House::new();
+    for (payment, word) in [(1, "Paid"), (2, "Paid"), (3, "Created")] {
+        house.post(payment, word, at(payment.into())).await;
+    }
+    house.poll(1, "Paid", at(10)).await;
+    house.gateway = gateway(Protocol::Zimbabwe, "zig");
+    house.post(4, "Paid", at(4)).await;
+    house.gateway = gateway(Protocol::ZimbabweButton, "button");
+    let sale =
+        Fields::from_pairs([("Paynow_Reference", "1002"), ("Transaction_Amount", "25.00"), ("Amount_Paid", "26.30")]);
+    let sale = hash::sign(sale, "Hash", Rule::NamesAndValues, &Key::guid(KEY).unwrap()).encode();
+    house.hear(sale.as_bytes(), at(5), Admission::Wait).await.unwrap();
+    house
+}
+
+impl House {
+    fn listed(&self, filter: &Filter) -> Vec<String> {
+        let mut keys = Vec::new();
+        let each = |payment: Payment| {
+            keys.push(payment.facts.gateway_reference.unwrap().to_string());
+            true
+        };
+        self.ledger.reader().payments(filter, each).unwrap();
+        keys
+    }
+
+    fn named(&self, name: &str, integration: Option<&str>) -> Vec<String> {
+        let stories = self.ledger.reader().stories(name, integration).unwrap();
+        stories.into_iter().map(|story| story.known.payment.integration.to_string()).collect()
+    }
+}
+
+#[tokio::test]
+async fn every_filter_narrows_and_the_newest_comes_first() {
+    let house = stocked().await;
+    let all = Filter::default();
+    assert_eq!(house.listed(&all), ["1002", "1004", "1003", "1002", "1001"]);
+    for (filter, expected) in [
+        (Filter { integration: Some("shop".into()), ..all.clone() }, &["1003", "1002", "1001"][..]),
+        (Filter { integration: Some("nobody".into()), ..all.clone() }, &[]),
+        (Filter { statuses: vec![Status::Created], ..all.clone() }, &["1003"]),
+        (Filter { statuses: vec![Status::Created, Status::Paid], limit: Some(2), ..all.clone() }, &["1002", "1004"]),
+        (Filter { trust: Some(Trust::Confirmed), ..all.clone() }, &["1001"]),
+        (Filter { trust: Some(Trust::Unconfirmable), ..all.clone() }, &["1002"]),
+        (Filter { reference: Some("INV-2".into()), ..all.clone() }, &["1002"]),
+        (Filter { reference: Some("inv-2".into()), ..all.clone() }, &[]),
+        (Filter { since: Some(at(2)), until: Some(at(4)), ..all.clone() }, &["1003", "1002"]),
+        (
+            Filter {
+                integration: Some("shop".into()),
+                statuses: vec![Status::Paid],
+                trust: Some(Trust::Reported),
+                reference: Some("INV-2".into()),
+                since: Some(at(0)),
+                until: Some(at(9)),
+                limit: Some(9),
+            },
+            &["1002"],
+        ),
+    ] {
+        assert_eq!(house.listed(&filter), expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_ends_when_its_reader_has_enough() {
+    let house = stocked().await;
+    let mut seen = 0;
+    let two = |_| {
+        seen += 1;
+        seen < 2
+    };
+    house.ledger.reader().payments(&Filter::default(), two).unwrap();
+    assert_eq!(seen, 2);
+}
+
+#[tokio::test]
+async fn a_payment_is_found_by_key_then_by_the_gateways_reference_then_by_the_merchants() {
+    let house = stocked().await;
+    assert_eq!(house.named(key(1).as_str(), None), ["shop"]);
+    assert_eq!(house.named(&key(0xab).as_str().to_uppercase(), None), Vec::<String>::new());
+    assert_eq!(house.named(&key(4).as_str().to_uppercase(), None), ["zig"]);
+    assert_eq!(house.named(key(4).as_str(), Some("shop")), Vec::<String>::new());
+    assert_eq!(house.named("1003", None), ["shop"]);
+    assert_eq!(house.named("1002", None), ["button"], "a key comes before a reference");
+    assert_eq!(house.named("1002", Some("shop")), ["shop"]);
+    assert_eq!(house.named("INV-4", None), ["zig"]);
+    assert_eq!(house.named("INV-", None), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_guid_in_upper_case_is_the_same_payment() {
+    let mut house = House::new();
+    house.post(0xab, "Paid", at(0)).await;
+    assert_eq!(house.named(&key(0xab).as_str().to_uppercase(), None), ["shop"]);
+    let shouted = String::from_utf8(message(0xab, "Paid", "25.00")).unwrap();
+    let pairs = Fields::parse(shouted.as_bytes(), 64).unwrap();
+    let pairs = pairs.iter().filter(|(name, _)| *name != "hash").map(|(name, value)| {
+        let value = value.replace(key(0xab).as_str(), &key(0xab).as_str().to_uppercase());
+        (name.to_owned(), value)
+    });
+    let again = hash::sign(Fields::from_pairs(pairs), "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode();
+    house.gateway = gateway(Protocol::Zimbabwe, "shop");
+    let recorded = house.hear(again.as_bytes(), at(1), Admission::Wait).await.unwrap();
+    assert_eq!(recorded.outcome, Outcome::Repeated);
+}
+
+/// How SQLite would go about `sql`, one step a line.
+fn plan(file: &Connection, sql: &str, values: impl Params) -> String {
+    let mut plan = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = plan.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+    steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn what_is_read_often_is_read_by_an_index() {
+    let house = stocked().await;
+    let file = house.foreign();
+    let due = plan(&file, &crate::ledger::polls::due_statement(), params![0, 1, "[]"]);
+    assert!(due.contains("poll USING INDEX poll_by_due (due<?)") && !due.contains("TEMP B-TREE"), "{due}");
+    let letters = plan(&file, &outbox::due_statement(), params![0, 1]);
+    assert!(letters.contains("outbox USING INDEX outbox_by_due (due<?)") && !letters.contains("TEMP"), "{letters}");
+    let found = plan(&file, &record::find_statement(), params![1, vec![0_u8; 16]]);
+    assert!(found.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{found}");
+    assert!(!found.contains("SCAN") && found.contains("event USING INDEX event_by_payment"), "{found}");
+    let story = plan(&file, &query::stories_statement("gateway_key"), params![vec![0_u8; 16], None::<String>]);
+    assert!(story.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{story}");
+    let story = plan(&file, &query::stories_statement("reference"), params!["INV-1", None::<String>]);
+    assert!(story.contains("payment USING INDEX payment_by_reference (reference=?)"), "{story}");
+    let (list, values) = query::list_statement(&Filter { reference: Some("INV-1".into()), ..Filter::default() });
+    let list = plan(&file, &list, params_from_iter(values));
+    assert!(list.contains("payment USING INDEX payment_by_reference (reference=?)"), "{list}");
+    let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
+    assert!(next.contains("poll_by_due"), "{next}");
+}
