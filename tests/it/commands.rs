@@ -1,7 +1,6 @@
 //! Looking at the ledger: filters, tables, JSON, and what never reaches a terminal.
 
 use paynowd::simulator::{ButtonSale, PostSpec};
-use serde_json::Value;
 
 use crate::house::{House, Settings};
 
@@ -123,7 +122,6 @@ async fn nothing_that_came_over_a_wire_moves_a_cursor_or_turns_a_line_around() {
         assert_harmless(&seen);
     }
     assert_harmless(&house.log());
-    assert!(house.payments_json(&[])[0]["reference"] == Value::from(tricky));
 }
 
 fn assert_harmless(text: &str) {
@@ -131,6 +129,6 @@ fn assert_harmless(text: &str) {
         (c.is_control() && c != '\n')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    assert!(!text.contains(harmful), "{:?}", text);
+    assert!(!text.contains(harmful), "{text:?}");
     assert!(!text.lines().any(|line| line.starts_with("ERROR")), "a line of the log was made up: {text:?}");
 }

@@ -115,11 +115,14 @@ async fn a_wrong_hash_is_answered_403_and_believed_in_nothing() {
     assert_eq!(house.gateway.polls(&payment.guid), 0);
 }
 
+/// Writes a message otherwise, as some sender does.
+type Spell = fn(&str) -> String;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_spelling_the_gateway_uses_is_taken() {
     // The key was typed in upper case; the gateway hashes it in lower case.
     let house = House::start(Settings::usual().file("shop.key", &format!("{}\n", SHOP_KEY.to_uppercase()))).await;
-    let spellings: [(&str, fn(&str) -> String); 7] = [
+    let spellings: [(&str, Spell); 7] = [
         ("as it is", str::to_owned),
         ("HASH=", |body| body.replace("&hash=", "&HASH=")),
         ("Hash=", |body| body.replace("&hash=", "&Hash=")),

@@ -1,13 +1,9 @@
 //! What is left after the power went out at the worst moment, and after a polite request to leave.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
 use paynowd::simulator::{Misbehaviour, Mischief, SimulatedPayment};
 use serde_json::Value;
 
-use crate::house::http::{FORM, Line, ask, post, request};
+use crate::house::http::{ask, post};
 use crate::house::letters::assert_same;
 use crate::house::post_office::{PostOffice, Protection, Verdict};
 use crate::house::{DEADLINE, House, Settings};
@@ -62,10 +58,9 @@ async fn killed_right_after_confirming_the_daemon_still_tells() {
 async fn killed_over_and_over_the_daemon_ends_where_it_would_have_ended() {
     let mut house = House::start(two_recipients()).await;
     let payment = house.pay("INV-32", "25.00").await;
-    let settled = |house: &House| house.letters().len() == 2;
     for _ in 0..20 {
         house.restart().await;
-        if settled(&house) {
+        if house.letters().len() == 2 {
             break;
         }
     }
@@ -83,119 +78,6 @@ async fn killed_between_a_letter_and_its_receipt_the_daemon_repeats_it_under_the
     house.restart().await;
     let letters = office.until_letters(2).await;
     assert_same(&letters[0].2, &letters[1].2);
-}
-
-/// Posts every body once over `lines` connections, until told to stop or cut off. Returns whose were answered 200.
-async fn burst(house: &House, payments: &[SimulatedPayment], lines: usize, seen: &Arc<AtomicUsize>) -> Burst {
-    let mut shares: Vec<Vec<(String, Vec<u8>)>> = vec![Vec::new(); lines];
-    for (at, payment) in payments.iter().enumerate() {
-        let body = house.gateway.status_update_body(&payment.guid, "Sent").unwrap();
-        shares[at % lines].push((payment.guid.clone(), request("POST", "/paynow/shop", &[FORM], body.as_bytes())));
-    }
-    let (address, stop) = (house.public, Arc::new(AtomicBool::new(false)));
-    let tasks = shares.into_iter().map(|share| {
-        let (seen, stop) = (Arc::clone(seen), Arc::clone(&stop));
-        tokio::spawn(async move {
-            let mut acknowledged = Vec::new();
-            let Ok(mut line) = Line::open(address).await else { return acknowledged };
-            for (guid, bytes) in share {
-                match line.ask(&bytes).await {
-                    Ok(answer) if answer.status == 200 => {
-                        acknowledged.push(guid);
-                        seen.fetch_add(1, Ordering::SeqCst);
-                    }
-                    _ => break,
-                }
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-            }
-            acknowledged
-        })
-    });
-    Burst { tasks: tasks.collect() }
-}
-
-struct Burst {
-    tasks: Vec<tokio::task::JoinHandle<Vec<String>>>,
-}
-
-impl Burst {
-    async fn acknowledged(self) -> Vec<String> {
-        let mut all = Vec::new();
-        for task in self.tasks {
-            all.extend(task.await.unwrap());
-        }
-        all
-    }
-}
-
-/// A house in which nothing but posts happens, so that a burst is a burst.
-fn quiet() -> Settings {
-    Settings::usual().set("poll.pending", ["1h x10"]).set("poll.confirm", ["1h"])
-}
-
-fn assert_all_in(house: &House, acknowledged: &[String]) {
-    let stored = house.payments_json(&[]);
-    for guid in acknowledged {
-        assert!(stored.iter().any(|payment| payment["gateway_key"] == **guid), "{guid} was acknowledged and is lost");
-    }
-}
-
-async fn until_seen(seen: &AtomicUsize, count: usize) {
-    let until = Instant::now() + DEADLINE;
-    while seen.load(Ordering::SeqCst) < count {
-        assert!(Instant::now() < until, "only {} of {count} posts were answered 200", seen.load(Ordering::SeqCst));
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_under_a_burst_the_daemon_has_everything_it_acknowledged() {
-    let mut house = House::start(quiet()).await;
-    let mut acknowledged = Vec::new();
-    for kill_after in [20, 90, 160] {
-        let payments: Vec<_> = (0..200).map(|number| house.begin(&format!("INV-{number}"), "1.00")).collect();
-        let seen = Arc::default();
-        let burst = burst(&house, &payments, 16, &seen).await;
-        until_seen(&seen, kill_after).await;
-        house.kill();
-        let round = burst.acknowledged().await;
-        assert!(round.len() >= kill_after);
-        acknowledged.extend(round);
-        house.open().await;
-        assert_all_in(&house, &acknowledged);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn told_to_stop_under_load_the_daemon_loses_nothing_and_ends_well() {
-    let mut house = House::start(quiet()).await;
-    let payments: Vec<_> = (0..400).map(|number| house.begin(&format!("INV-{number}"), "1.00")).collect();
-    let seen = Arc::default();
-    let burst = burst(&house, &payments, 16, &seen).await;
-    until_seen(&seen, 60).await;
-    house.stop().await;
-    assert!(!house.path("paynowd.db-wal").exists(), "the write-ahead log is folded into the ledger");
-    let acknowledged = burst.acknowledged().await;
-    assert!(acknowledged.len() >= 60);
-    assert_all_in(&house, &acknowledged);
-    assert!(house.log().contains("stopped"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_on_its_way_is_answered_before_the_daemon_leaves() {
-    let mut house = House::start(quiet()).await;
-    let payment = house.begin("INV-32", "25.00");
-    let body = house.gateway.status_update_body(&payment.guid, "Sent").unwrap();
-    let whole = request("POST", "/paynow/shop", &[FORM], body.as_bytes());
-    let mut line = Line::open(house.public).await.unwrap();
-    line.say(&whole[..whole.len() - 1]).await.unwrap();
-    house.signal(rustix::process::Signal::TERM);
-    house.hear("STOPPING=1").await;
-    assert_eq!(line.ask(&whole[whole.len() - 1..]).await.unwrap().status, 200);
-    assert_eq!(house.ended().await.code(), Some(0));
-    assert_eq!(house.show_json(&payment.guid)["status"], "pending");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ mod house;
 
 mod announce;
 mod bounds;
+mod burst;
 mod check;
 mod commands;
 mod door;

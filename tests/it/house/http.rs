@@ -52,8 +52,8 @@ impl Line {
         let mut heard = Vec::new();
         loop {
             if let Some(end) = heard.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = String::from_utf8_lossy(&heard[..end]).into_owned();
-                let mut lines = head.split("\r\n");
+                let start = String::from_utf8_lossy(&heard[..end]).into_owned();
+                let mut lines = start.split("\r\n");
                 let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
                 let headers: Vec<(String, String)> = lines
                     .filter_map(|line| line.split_once(':'))

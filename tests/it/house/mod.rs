@@ -89,19 +89,16 @@ impl House {
         let until = Instant::now() + DEADLINE;
         let mut buffer = [0_u8; 4096];
         loop {
-            match tokio::time::timeout(LOOK, self.manager.recv(&mut buffer)).await {
-                Ok(length) => {
-                    let said = String::from_utf8_lossy(&buffer[..length.unwrap()]).into_owned();
-                    if said.lines().any(|line| line == word) {
-                        return said;
-                    }
+            if let Ok(length) = tokio::time::timeout(LOOK, self.manager.recv(&mut buffer)).await {
+                let said = String::from_utf8_lossy(&buffer[..length.unwrap()]).into_owned();
+                if said.lines().any(|line| line == word) {
+                    return said;
                 }
-                Err(_) => {
-                    let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().unwrap());
-                    assert!(ended.is_none(), "the daemon ended ({ended:?}):\n{}", self.log());
-                    assert!(Instant::now() < until, "the daemon never said {word}:\n{}", self.log());
-                }
+                continue;
             }
+            let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().unwrap());
+            assert!(ended.is_none(), "the daemon ended ({ended:?}):\n{}", self.log());
+            assert!(Instant::now() < until, "the daemon never said {word}:\n{}", self.log());
         }
     }
 
