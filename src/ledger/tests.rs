@@ -64,6 +64,7 @@ fn gateway(protocol: Protocol, name: &str) -> Box<dyn Gateway> {
         keys: Keys::new(Key::guid(KEY).unwrap(), Vec::new()),
         origin: protocol.default_origin().parse().unwrap(),
         max_fields: 64,
+        api_key: None,
     })
 }
 

@@ -11,8 +11,15 @@ impl House {
     }
 
     async fn in_vain(&self, payment: u8, code: &'static str, when: Timestamp, retry_after: Option<Duration>) {
-        let poll =
-            Unanswered { integration: shop(), key: key(payment), at: when, code, detail: code.into(), retry_after };
+        let poll = Unanswered {
+            integration: shop(),
+            key: key(payment),
+            at: when,
+            code,
+            detail: code.into(),
+            finding: None,
+            retry_after,
+        };
         self.ledger.unanswered(poll, Arc::clone(&self.terms)).await.unwrap();
     }
 }
