@@ -188,6 +188,11 @@ impl House {
         self.loops.spawn(named("poller", poller.run(beat.clone(), end.clone())));
         self.loops.spawn(named("nightly run", nightly.run(beat.clone(), end.clone())));
         self.loops.spawn(named("mailer", postman.run(beat.clone(), end.clone())));
+        let (writer, until) = (Arc::clone(&self.ledger), end.clone());
+        self.loops.spawn(async move {
+            tokio::select! { () = writer.writer_gone() => {}, () = until.cancelled() => {} }
+            "ledger's writer"
+        });
         self.loops.spawn(async move {
             systemd::attend(&ledger, &addresses, beat, end).await;
             "watchdog"

@@ -199,6 +199,11 @@ impl Ledger {
         self.writer.write(Admission::Refuse, |_| Ok(())).await
     }
 
+    /// Waits until the writer has ended, which it does only by a bug: nothing can be stored any more.
+    pub async fn writer_gone(&self) {
+        self.writer.gone().await;
+    }
+
     /// Finishes what is queued and closes the file. Call when nobody sends any more.
     pub fn close(self) {
         drop(self.reader);

@@ -216,6 +216,16 @@ async fn a_work_that_fails_takes_nobody_of_its_group_with_it_and_leaves_no_trace
 }
 
 #[tokio::test]
+async fn a_writer_that_ended_by_a_bug_is_noticed() {
+    let house = House::new();
+    let alive = tokio::time::timeout(Duration::ZERO, house.ledger.writer_gone()).await;
+    assert!(alive.is_err());
+    let bug = house.ledger.writer.write(Admission::Wait, |_| -> rusqlite::Result<()> { panic!("a bug") });
+    assert!(matches!(bug.await, Err(LedgerError::Closed)));
+    tokio::time::timeout(Duration::from_secs(10), house.ledger.writer_gone()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_failing_neighbour_silences_no_bell() {
     let house = House::new();
     let fail = house.ledger.writer.write(Admission::Wait, |_| Err::<(), _>(rusqlite::Error::QueryReturnedNoRows));

@@ -172,6 +172,11 @@ impl Writer {
         answer.await.map_err(|_| LedgerError::Closed)?
     }
 
+    /// Waits until the thread has ended, which it never does by itself but by a bug.
+    pub(super) async fn gone(&self) {
+        self.queue.closed().await;
+    }
+
     /// Lets the writer finish what is queued, fold the write-ahead log into the ledger, and end.
     pub(super) fn close(self) {
         drop(self.queue);
