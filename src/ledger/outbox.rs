@@ -37,7 +37,7 @@ pub struct LetterState {
     pub kind: NoticeKind,
     /// The payment it is about.
     pub payment: Payment,
-    /// `waiting`, `sent`, `refused` or `given-up`.
+    /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn` after a try that may have reached its recipient.
     pub state: String,
     /// When the fact it tells was stored.
     pub written: Timestamp,
@@ -75,18 +75,26 @@ pub enum Attempt {
     },
 }
 
-/// Takes back letters about these claims that have not gone out.
+/// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
+/// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other.
 pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
     for kind in kinds {
         desk.connection
-            .prepare_cached("DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'")?
+            .prepare_cached(
+                "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' AND attempts = 0",
+            )?
+            .execute(params![payment, kind.code()])?;
+        desk.connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'withdrawn' WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
+            )?
             .execute(params![payment, kind.code()])?;
     }
     Ok(())
 }
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
-/// again.
+/// again, unless it was withdrawn.
 pub(super) fn write(
     desk: &mut Desk<'_>,
     payment: i64,
@@ -103,7 +111,9 @@ pub(super) fn write(
                 .connection
                 .prepare_cached(
                     "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
-                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO NOTHING",
+                     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT DO UPDATE SET state = 'waiting', \
+                     written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL \
+                     WHERE state = 'withdrawn'",
                 )?
                 .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
             if written > 0 && notice.due <= now + super::SOON {
@@ -121,7 +131,7 @@ fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Con
             let told = connection
                 .prepare_cached(
                     "SELECT 1 FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND notice = ?3 \
-                     AND state IN ('waiting', 'sent') AND NOT EXISTS (SELECT 1 FROM outbox AS later \
+                     AND state IN ('waiting', 'withdrawn', 'sent') AND NOT EXISTS (SELECT 1 FROM outbox AS later \
                      WHERE later.payment_id = ?1 AND later.recipient = ?2 AND later.notice LIKE 'corrected:%' \
                      AND later.written > outbox.written)",
                 )?
@@ -142,7 +152,16 @@ fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Con
     })
 }
 
-/// Notes what became of an attempt. A letter that was withdrawn meanwhile is gone.
+/// Notes that a letter is about to be tried. `false` if it was withdrawn meanwhile: then it must not go.
+pub(super) fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
+    let begun = desk
+        .connection
+        .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
+        .execute([letter])?;
+    Ok(begun > 0)
+}
+
+/// Notes what became of an attempt. A letter that was withdrawn meanwhile is not tried again, but may have arrived.
 pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
     let (state, due, error) = match attempt {
         Attempt::Sent => ("sent", None, None),
@@ -153,8 +172,8 @@ pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: T
     let settled = (state != "waiting").then(|| millis(now));
     desk.connection
         .prepare_cached(
-            "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5, attempts = attempts + 1 \
-             WHERE id = ?1 AND state = 'waiting'",
+            "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5 \
+             WHERE id = ?1 AND (state = 'waiting' OR (state = 'withdrawn' AND ?2 = 'sent'))",
         )?
         .execute(params![letter, state, due, error, settled])?;
     Ok(())

@@ -156,7 +156,18 @@ impl House {
 
     /// Runs a command on the house's configuration to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap()
+        let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if end.recv_timeout(DEADLINE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        watchdog.join().unwrap();
+        output
     }
 
     /// The same; it must end well. Returns what it printed.
