@@ -161,6 +161,14 @@ impl Ledger {
         self.writer.write(Admission::Wait, ask).await
     }
 
+    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
+    ///
+    /// # Errors
+    /// Not stored; look again later.
+    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| outbox::begin(desk, letter)).await
+    }
+
     /// Notes what became of an attempt to send a letter.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub(super) fn record(
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
         discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }
-    outbox::withdraw(desk, id, &decision.withdrawn, seen.at)?;
+    outbox::withdraw(desk, id, &decision.withdrawn)?;
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;

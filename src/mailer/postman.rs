@@ -111,7 +111,11 @@ impl Postman {
             if shutdown.is_cancelled() {
                 return Ok((false, None));
             }
-            let (id, attempt) = (letter.id, self.carry(letter).await);
+            let id = letter.id;
+            if !self.ledger.begin_letter(id).await? {
+                continue;
+            }
+            let attempt = self.carry(letter).await;
             self.ledger.settle_letter(id, attempt, Utc::now()).await?;
             if self.resting_until.is_some() {
                 return Ok((false, None));
