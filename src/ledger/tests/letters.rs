@@ -94,6 +94,24 @@ async fn only_those_who_were_told_a_claim_are_corrected() {
 }
 
 #[tokio::test]
+async fn who_was_told_an_earlier_claim_that_falls_with_the_latest_is_corrected() {
+    let terms = Terms { notify_on: vec![Status::AwaitingDelivery, Status::Paid, Status::Created], ..reporting() };
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..terms }, |_| {});
+    house.post(1, "Awaiting Delivery", at(0)).await;
+    house.settle(&house.due(at(0)).await[0], Attempt::Sent, at(1)).await;
+    house.post(1, "Paid", at(2)).await;
+    house.poll(1, "Created", at(3)).await;
+    assert_eq!(
+        house.letters(1),
+        [
+            letter(OWNER, "corrected:created", "waiting"),
+            letter(OWNER, "reported:awaiting-delivery", "sent"),
+            letter(OWNER, "reported:paid", "withdrawn"),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_letter_that_was_on_its_way_when_its_claim_fell_is_corrected_too() {
     let house = House::with(reporting(), |_| {});
     house.post(1, "Paid", at(0)).await;
