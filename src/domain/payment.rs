@@ -253,11 +253,11 @@ impl Known {
         if retracted {
             withdrawn.push(NoticeKind::Reported(before.status));
             let kind = NoticeKind::Corrected(payment.status);
-            notices.push(Notice { kind, due: now, condition: Condition::IfTold(before.status) });
+            notices.push(Notice { kind, due: now, condition: Condition::IfToldMore(payment.status) });
         }
         if terms.notify_on.contains(&payment.status) {
             let condition = if retracted {
-                Condition::UnlessTold(before.status)
+                Condition::UnlessToldMore(payment.status)
             } else {
                 Condition::UnlessReported(payment.status)
             };

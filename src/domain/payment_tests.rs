@@ -231,6 +231,7 @@ fn a_poll_confirms_and_only_then_is_paid_announced() {
     };
     assert_eq!(decision.notices, [reached]);
     assert_eq!((decision.plan.due, decision.plan.asked), (None, Some(start() + MINUTE)));
+    assert_eq!((decision.payment.first_seen, decision.payment.last_changed), (start(), start() + MINUTE));
     assert!(decision.settled.contains(&Class::PaidUnconfirmed));
 }
 
@@ -275,7 +276,7 @@ fn a_claim_the_gateway_does_not_confirm_is_taken_back_and_corrected_for_those_to
     let corrected = Notice {
         kind: NoticeKind::Corrected(Status::Created),
         due: start() + MINUTE,
-        condition: Condition::IfTold(Status::Paid),
+        condition: Condition::IfToldMore(Status::Created),
     };
     assert_eq!(decision.notices, [corrected]);
     assert_eq!((classes(&decision), &*decision.findings[0].found), (vec![Class::ContradictingPost], "status paid"));

@@ -1,11 +1,11 @@
 //! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::chain;
 use super::rows::{self, millis};
 use super::writer::Desk;
-use crate::domain::{Condition, Notice, NoticeKind, Payment, Timestamp};
+use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
 
 /// A letter that is due.
 #[derive(Clone, Debug)]
@@ -130,29 +130,32 @@ pub(super) fn write(
 
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Condition) -> rusqlite::Result<bool> {
-    let told = |kinds: &[NoticeKind]| -> rusqlite::Result<bool> {
-        for kind in kinds {
-            let told = connection
-                .prepare_cached(
-                    "SELECT 1 FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND notice = ?3 \
-                     AND state IN ('waiting', 'withdrawn', 'sent') AND NOT EXISTS (SELECT 1 FROM outbox AS later \
-                     WHERE later.payment_id = ?1 AND later.recipient = ?2 AND later.notice LIKE 'corrected:%' \
-                     AND later.written > outbox.written)",
-                )?
-                .query_row(params![payment, recipient, kind.code()], |_| Ok(()))
-                .optional()?;
-            if told.is_some() {
+    let told = |of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
+        let mut letters = connection.prepare_cached(
+            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND state IN ('waiting', 'withdrawn', 'sent') \
+             AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \
+             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)",
+        )?;
+        let mut letters = letters.query(params![payment, recipient])?;
+        while let Some(letter) = letters.next()? {
+            if of(rows::text(letter, 0, NoticeKind::from_code)?) {
                 return Ok(true);
             }
         }
         Ok(false)
     };
-    let any_of = |status| [NoticeKind::Reported(status), NoticeKind::Unconfirmed(status), NoticeKind::Reached(status)];
+    // What the gateway itself once confirmed was true when it was told.
+    let more_than = |status: Status| {
+        move |kind: NoticeKind| match kind {
+            NoticeKind::Reported(claim) | NoticeKind::Unconfirmed(claim) => status.observe(claim) == Seen::Move,
+            NoticeKind::Reached(_) | NoticeKind::Corrected(_) => false,
+        }
+    };
     Ok(match condition {
         Condition::Always => true,
-        Condition::IfTold(status) => told(&any_of(status))?,
-        Condition::UnlessTold(status) => !told(&any_of(status))?,
-        Condition::UnlessReported(status) => !told(&[NoticeKind::Reported(status)])?,
+        Condition::IfToldMore(status) => told(&more_than(status))?,
+        Condition::UnlessToldMore(status) => !told(&more_than(status))?,
+        Condition::UnlessReported(status) => !told(&|kind| kind == NoticeKind::Reported(status))?,
     })
 }
 
