@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
         Command::Mail(command) => mail::run(&place, command),
-        Command::Simulate(wanted) => simulate::run(wanted),
+        Command::Simulate(wanted) => simulate::run(&wanted),
         Command::Demo(wanted) => demo::run(&wanted),
     }
     .into()

@@ -112,7 +112,8 @@ fn every_question_has_a_number_of_its_own_and_is_signed_with_the_current_key() {
     };
     assert_ne!(value(&one, "idempotency-key"), value(&other, "idempotency-key"));
     assert!(value(&one, "idempotency-key").len() <= 45);
-    let envelope = signature::envelope(API_KEY, &value(&one, "idempotency-key"), &Default::default(), "");
+    let envelope =
+        signature::envelope(API_KEY, &value(&one, "idempotency-key"), &std::collections::BTreeMap::new(), "");
     assert_eq!(value(&one, "signature"), signature::sign(envelope.as_bytes(), &Key::opaque("new")));
 }
 
