@@ -55,7 +55,7 @@ impl House {
         let seen = seen.unwrap();
         self.ledger.record(seen, None, Arc::clone(&self.terms), Admission::Wait).await.unwrap();
         let payment = self.ledger.reader().stories(key(number).as_str(), None).unwrap().remove(0).known.payment;
-        let answer = Answer { status: 200, body: body.as_bytes() };
+        let answer = Answer { status: 200, body: body.as_bytes(), asked: chrono::Utc::now() };
         let seen = self.gateway.read_answer(&payment, &answer, chrono::Utc::now()).unwrap();
         let recorded = self.ledger.record(seen, None, Arc::clone(&self.terms), Admission::Wait).await.unwrap();
         assert_eq!(recorded.status, Status::from_code(word).unwrap());

@@ -86,7 +86,7 @@ fn told(word: &str, with_reference: bool, second: u32) -> Observation {
 /// The gateway's answer, through the door.
 fn answered(payment: &Payment, word: &str, second: u32) -> Observation {
     let body = format!(r#"{{"paymentId":"{ID}","status":"{word}"}}"#);
-    let answer = Answer { status: 200, body: body.as_bytes() };
+    let answer = Answer { status: 200, body: body.as_bytes(), asked: at(second) };
     gateway().read_answer(payment, &answer, at(second)).unwrap().into_value()
 }
 

@@ -70,7 +70,7 @@ impl House {
     async fn answered(&self, id: &str, word: &str) {
         let payment = self.story(id).known.payment;
         let body = format!(r#"{{"paymentId":"{id}","status":"{word}"}}"#);
-        let answer = Answer { status: 200, body: body.as_bytes() };
+        let answer = Answer { status: 200, body: body.as_bytes(), asked: now() };
         let seen = self.gateway.read_answer(&payment, &answer, now()).unwrap();
         self.ledger.record(seen, None, Arc::clone(&self.terms), Admission::Wait).await.unwrap();
     }

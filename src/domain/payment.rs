@@ -221,6 +221,19 @@ impl Known {
         }
 
         let retracted = verdict == Seen::Regress;
+        if retracted && seen.asked.is_some_and(|asked| asked < before.last_changed) {
+            // The claim came while the question was under way: the answer is older and says nothing of it.
+            let plan = plan_after_claim(before, Some(&self.plan), true, terms, now);
+            return Decision {
+                outcome: Outcome::Agreed,
+                payment: before.clone(),
+                plan: PollPlan { asked: Some(now), ..plan },
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: Vec::new(),
+                settled: &[],
+            };
+        }
         let differences = before.facts.differences(&seen.facts);
         let moved = before.status != seen.status;
         if !moved && !claim_was_unproven && differences.is_empty() {

@@ -52,6 +52,7 @@ fn seen(channel: Channel, status: Status, at: Timestamp) -> Observation {
         integration: IntegrationName::parse("shop").unwrap(),
         key: url.key(),
         at,
+        asked: None,
         channel,
         evidence: Evidence::Sha512,
         status,
@@ -122,6 +123,22 @@ fn classes(decision: &Decision) -> Vec<Class> {
 
 fn kinds(decision: &Decision) -> Vec<NoticeKind> {
     decision.notices.iter().map(|notice| notice.kind).collect()
+}
+
+#[test]
+fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_again() {
+    let mut life = Life::confirmed(Status::Pending);
+    let asked = life.now;
+    life.now += MINUTE;
+    life.post(Status::Paid);
+    let stale = Observation { asked: Some(asked), ..seen(Channel::Poll, Status::Pending, life.now) };
+    let decision = life.hear(&stale);
+    assert_eq!((decision.outcome, decision.findings, decision.notices), (Outcome::Agreed, Vec::new(), Vec::new()));
+    assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
+    assert!(decision.plan.due.is_some_and(|due| due <= stale.at + life.terms.schedule.gap));
+
+    let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
+    assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl House {
     async fn poll(&self, payment: u8, status: &str, when: Timestamp) -> Outcome {
         let asked = self.story(payment).known.payment;
         let body = message(payment, status, "25.00");
-        let seen = self.gateway.read_answer(&asked, &Answer { status: 200, body: &body }, when).unwrap();
+        let seen = self.gateway.read_answer(&asked, &Answer { status: 200, body: &body, asked: when }, when).unwrap();
         self.ledger.record(seen, None, Arc::clone(&self.terms), Admission::Wait).await.unwrap().outcome
     }
 

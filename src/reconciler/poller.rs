@@ -164,11 +164,11 @@ async fn ask_one(
     integration: &Integration,
     poll: DuePoll,
 ) -> Result<Option<Duration>, LedgerError> {
-    let payment = &poll.payment;
+    let (payment, asked) = (&poll.payment, Utc::now());
     let (seen, retry_after, patience) = match put(client, integration, payment).await {
         Err((code, detail)) => (Err((code, detail, None)), None, None),
         Ok(reply) => {
-            let answer = Answer { status: reply.status, body: &reply.body };
+            let answer = Answer { status: reply.status, body: &reply.body, asked };
             let seen = integration
                 .gateway
                 .read_answer(payment, &answer, Utc::now())

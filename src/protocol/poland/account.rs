@@ -39,6 +39,7 @@ impl Account {
             integration: self.0.integration.clone(),
             key,
             at,
+            asked: None,
             channel: telling.channel,
             evidence: telling.evidence,
             status,
@@ -113,7 +114,8 @@ impl Gateway for Account {
             facts: Facts::default(),
             body: answer.body,
         };
-        Ok(Verified::attest(self.observation((reply.payment_id, reply.status, reply.wire_status), telling, at), 0))
+        let told = self.observation((reply.payment_id, reply.status, reply.wire_status), telling, at);
+        Ok(Verified::attest(Observation { asked: Some(answer.asked), ..told }, 0))
     }
 }
 
