@@ -66,15 +66,15 @@ pub fn run() -> ExitCode {
         }
     };
     let place = Place { file: arguments.config, environment: Environment::from_process() };
-    match arguments.command {
+    let exit = match arguments.command {
         Command::Serve => serve::run(place),
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
         Command::Mail(command) => mail::run(&place, command),
         Command::Simulate(wanted) => simulate::run(&wanted),
         Command::Demo(wanted) => demo::run(&wanted),
-    }
-    .into()
+    };
+    if exit == Exit::Done && !output::is_whole() { Exit::Unavailable } else { exit }.into()
 }
 
 /// Says what is wrong with the configuration.

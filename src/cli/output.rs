@@ -1,17 +1,33 @@
 //! Printing: lines, tables and complaints. What came over a wire cannot move the cursor or reverse the line.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints one line to standard output. `false` once nobody reads any more.
+/// Set once something was to be printed and is lost.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints one line to standard output. `false` if it is of no use to go on: nobody reads any more, or it is lost.
 pub(super) fn line(text: impl Display) -> bool {
-    writeln!(std::io::stdout().lock(), "{text}").is_ok()
+    let printed = writeln!(io::stdout().lock(), "{text}");
+    if let Err(error) = &printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(&format!("what was printed is not all there was: {error}"));
+    }
+    printed.is_ok()
+}
+
+/// Whether all that was printed has arrived, or was not wanted.
+pub(super) fn is_whole() -> bool {
+    !LOST.load(Ordering::Relaxed)
 }
 
 /// Says what went wrong, to standard error.
 pub(super) fn complain(trouble: &impl Display) {
     // If even standard error is gone, there is nobody left to tell.
-    let _ = writeln!(std::io::stderr().lock(), "paynowd: {trouble}");
+    let _ = writeln!(io::stderr().lock(), "paynowd: {trouble}");
 }
 
 /// Says what went wrong and all that it was caused by.

@@ -202,9 +202,10 @@ impl Ledger {
     /// Whether the writer answers and the file can be locked for writing.
     ///
     /// # Errors
-    /// It cannot: the daemon is not ready.
-    pub async fn ping(&self) -> Result<(), LedgerError> {
-        self.writer.write(Admission::Refuse, |_| Ok(())).await
+    /// It cannot: the daemon is not ready. A full queue is no sign of life, nor of the contrary; with
+    /// [`Admission::Wait`] it is waited for.
+    pub async fn ping(&self, admission: Admission) -> Result<(), LedgerError> {
+        self.writer.write(admission, |_| Ok(())).await
     }
 
     /// Waits until the writer has ended, which it does only by a bug: nothing can be stored any more.
