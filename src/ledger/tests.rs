@@ -264,6 +264,6 @@ async fn bells_ring_for_what_is_due_and_not_for_what_is_later() {
     house.poll(1, "Paid", at(1)).await;
     tokio::time::timeout(Duration::from_secs(10), letters.notified()).await.unwrap();
     house.post(2, "Created", at(2)).await;
-    house.ledger.ping().await.unwrap();
+    house.ledger.ping(Admission::Wait).await.unwrap();
     assert!(tokio::time::timeout(Duration::ZERO, polls.notified()).await.is_err(), "due in a minute rings nothing");
 }

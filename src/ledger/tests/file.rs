@@ -69,7 +69,7 @@ async fn there_is_one_daemon_and_any_number_of_commands() {
     assert!(matches!(Ledger::open(&settings(house.path()), Role::Daemon), Err(LedgerError::InUse { .. })));
     let commands = [0, 1].map(|_| Ledger::open(&settings(house.path()), Role::Command).unwrap());
     for command in commands {
-        command.ping().await.unwrap();
+        command.ping(Admission::Wait).await.unwrap();
         command.close();
     }
     let (path, House { home: _home, ledger, .. }) = (house.path(), house);
