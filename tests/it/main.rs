@@ -21,6 +21,7 @@ mod door;
 mod durability;
 mod footprint;
 mod mail;
+mod poland;
 mod poller;
 mod reload;
 mod sdk;
