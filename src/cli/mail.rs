@@ -5,8 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{self, Table};
-use super::payments::stamp;
+use super::output::{self, Table, stamp};
 use super::{Place, block_on, explain};
 use crate::config::{Config, LedgerConfig};
 use crate::daemon;

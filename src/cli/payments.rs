@@ -1,11 +1,11 @@
 //! `paynowd payments`: what is in the ledger, for people and for scripts.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveTime};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{self, Table};
+use super::output::{self, Table, stamp};
 use super::{Place, explain};
 use crate::config::LedgerConfig;
 use crate::domain::{GatewayReference, Payment, Reference, Status, Timestamp, Trust, WireStatus};
@@ -291,11 +291,6 @@ fn of_story(story: &Story) -> Value {
         })
         .collect();
     object
-}
-
-/// An instant as it is printed: RFC 3339, UTC.
-pub(super) fn stamp(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn status(text: &str) -> Result<Status, String> {

@@ -1,12 +1,10 @@
 //! What the service manager is told. Without one, nothing is told and nothing is missing.
 
-use std::time::Duration;
-
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{Admission, Ledger, LedgerError};
+use crate::ledger::Ledger;
 
 /// How many beats of the heart lie between two looks at what is waiting.
 const STATUS_EVERY: u64 = 60;
@@ -44,7 +42,7 @@ pub(super) async fn attend(
             heard = beat.changed() => if heard.is_err() { return },
         }
         if let Some(patience) = patience
-            && writer_answers(ledger, patience / 2).await
+            && ledger.answers_within(patience / 2).await
         {
             tell(&[NotifyState::Watchdog]);
         }
@@ -57,42 +55,8 @@ pub(super) async fn attend(
     }
 }
 
-/// Any answer but silence counts: a full disk is not cured by a restart.
-async fn writer_answers(ledger: &Ledger, patience: Duration) -> bool {
-    match tokio::time::timeout(patience, ledger.ping(Admission::Wait)).await {
-        Ok(Err(LedgerError::Closed)) | Err(_) => false,
-        Ok(_) => true,
-    }
-}
-
 fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "the service manager could not be told");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::{LedgerSettings, QuarantineLimits, Role};
-
-    #[tokio::test]
-    async fn a_full_queue_before_a_writer_that_hangs_is_no_sign_of_life() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("paynowd.db");
-        let quarantine = QuarantineLimits { posts: 1, bytes: 1, age: Duration::from_secs(1) };
-        let ledger = Ledger::open(&LedgerSettings { path: path.clone(), queue: 1, quarantine }, Role::Daemon).unwrap();
-        assert!(writer_answers(&ledger, Duration::from_secs(5)).await);
-        let other = rusqlite::Connection::open(path).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let patience = Duration::from_millis(100);
-        // One is in the writer's hands, one fills the queue.
-        for _ in 0..2 {
-            tokio::time::timeout(patience, ledger.ping(Admission::Refuse)).await.unwrap_err();
-        }
-        assert!(matches!(ledger.ping(Admission::Refuse).await, Err(LedgerError::Full)));
-        assert!(!writer_answers(&ledger, patience).await);
-        other.execute_batch("ROLLBACK").unwrap();
-        assert!(writer_answers(&ledger, Duration::from_secs(5)).await);
     }
 }

@@ -108,3 +108,20 @@ async fn a_lock_held_by_another_process_costs_an_error_and_nothing_after_it() {
     assert_eq!(house.hear(&body, at(1), Admission::Refuse).await.unwrap().outcome, Outcome::Opened);
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM event"), Some(1));
 }
+
+#[tokio::test]
+async fn a_full_queue_before_a_writer_that_hangs_is_no_sign_of_life() {
+    let house = House::with(terms(), |settings| settings.queue = 1);
+    assert!(house.ledger.answers_within(Duration::from_secs(5)).await);
+    let other = house.foreign();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let patience = Duration::from_millis(100);
+    // One is in the writer's hands, one fills the queue.
+    for _ in 0..2 {
+        tokio::time::timeout(patience, house.ledger.ping(Admission::Refuse)).await.unwrap_err();
+    }
+    assert!(matches!(house.ledger.ping(Admission::Refuse).await, Err(LedgerError::Full)));
+    assert!(!house.ledger.answers_within(patience).await);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(house.ledger.answers_within(Duration::from_secs(5)).await);
+}
