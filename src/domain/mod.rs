@@ -6,6 +6,7 @@
 pub mod amount;
 pub mod discrepancy;
 mod duplicate;
+mod fold;
 pub mod names;
 pub mod notice;
 pub mod observation;

@@ -6,6 +6,7 @@
 mod chain;
 mod discrepancies;
 mod error;
+mod fold;
 mod outbox;
 mod polls;
 mod quarantine;
@@ -14,6 +15,7 @@ mod record;
 mod rows;
 mod runs;
 mod schema;
+mod verify;
 mod writer;
 
 use std::fs::File;
@@ -31,6 +33,7 @@ pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineLimits, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use verify::{Check, Flaw, Scope, Verification};
 
 use crate::domain::{IntegrationName, Observation, Payment, Terms, Timestamp};
 use crate::protocol::Verified;
@@ -300,6 +303,14 @@ impl Reader {
     /// The ledger could not be read.
     pub fn stories(&self, name: &str, integration: Option<&str>) -> Result<Vec<Story>, LedgerError> {
         self.read_here(|connection| query::stories(connection, name, integration))
+    }
+
+    /// Verifies the ledger as it is at this moment; the daemon may go on writing. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read, for another reason than damage: that is found and told.
+    pub fn verify(&self, scope: Scope) -> Result<Verification, LedgerError> {
+        self.read_here(|connection| verify::verify(connection, scope))
     }
 
     /// Hands every letter, newest first, to `each` until it says to stop. Blocks: for commands.
