@@ -8,6 +8,12 @@ pub(super) fn line(text: impl Display) -> bool {
     writeln!(std::io::stdout().lock(), "{text}").is_ok()
 }
 
+/// Writes bytes as they are to standard output. `false` once nobody reads any more.
+pub(super) fn bytes(bytes: &[u8]) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+}
+
 /// Says what went wrong, to standard error.
 pub(super) fn complain(trouble: &impl Display) {
     // If even standard error is gone, there is nobody left to tell.
