@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod exit;
+mod explain;
 mod ledger;
 mod mail;
 mod output;
@@ -48,6 +49,8 @@ enum Command {
     /// Look at refused posts, take them in after all, or throw them away.
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Say why the hash of a message does not match, or sign one.
+    Explain(explain::Arguments),
     /// Verify the ledger.
     #[command(subcommand)]
     Ledger(ledger::Command),
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Payments(command) => payments::run(&place, command),
         Command::Mail(command) => mail::run(&place, command),
         Command::Quarantine(command) => quarantine::run(&place, &command),
+        Command::Explain(wanted) => explain::run(&place, &wanted),
         Command::Ledger(command) => ledger::run(&place, &command),
         Command::Simulate(wanted) => simulate::run(wanted),
         Command::Demo(wanted) => demo::run(&wanted),

@@ -69,6 +69,11 @@ enum Verdict {
     NotStored(LedgerError),
 }
 
+/// The status code that a post is answered which reads as `read`, if it can be stored.
+pub fn would_answer<T>(read: &Result<T, Rejection>) -> u16 {
+    read.as_ref().map_or_else(Verdict::of, |_| Verdict::Taken).response().status().as_u16()
+}
+
 impl Verdict {
     /// What becomes of a post that is not to be believed, once it is in quarantine.
     const fn of(rejection: &Rejection) -> Self {
