@@ -5,8 +5,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{self, Table, stamp};
-use super::{Place, block_on, explain};
+use super::output::{self, Table};
+use super::when::stamp;
+use super::{Place, block_on, misconfigured};
 use crate::config::{Config, LedgerConfig};
 use crate::daemon;
 use crate::domain::Reference;
@@ -56,7 +57,7 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
 fn list(place: &Place, wanted: &ListArguments) -> Exit {
     let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
         Ok(ledger) => ledger.path,
-        Err(findings) => return explain(&findings),
+        Err(findings) => return misconfigured(&findings),
     };
     let mut table = Table::new(&["LETTER", "WRITTEN (UTC)", "TO", "ABOUT", "REFERENCE", "STATE", ">TRIES", "ERROR"]);
     let read = Reader::open(&path).and_then(|reader| {
@@ -95,7 +96,7 @@ fn list(place: &Place, wanted: &ListArguments) -> Exit {
 fn retry(place: &Place, wanted: &RetryArguments) -> Exit {
     let config = match Config::load(place.file.as_deref(), &place.environment) {
         Ok((config, _)) => config,
-        Err(findings) => return explain(&findings),
+        Err(findings) => return misconfigured(&findings),
     };
     let retried = block_on(async {
         let ledger = Ledger::open(&daemon::ledger_settings(&config), Role::Command)?;
@@ -120,7 +121,7 @@ fn retry(place: &Place, wanted: &RetryArguments) -> Exit {
 fn test(place: &Place, wanted: &TestArguments) -> Exit {
     let config = match Config::load(place.file.as_deref(), &place.environment) {
         Ok((config, _)) => config,
-        Err(findings) => return explain(&findings),
+        Err(findings) => return misconfigured(&findings),
     };
     match block_on(mailer::send_test(&daemon::mailer_settings(&config), &wanted.recipient)) {
         Err(exit) => exit,

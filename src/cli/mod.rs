@@ -5,11 +5,15 @@
 mod check;
 mod demo;
 mod exit;
+mod explain;
+mod ledger;
 mod mail;
 mod output;
 mod payments;
+mod quarantine;
 mod serve;
 mod simulate;
+mod when;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,6 +46,14 @@ enum Command {
     /// Look at letters, send them again, or try the post office.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Look at refused posts, take them in after all, or throw them away.
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    /// Say why the hash of a message does not match, or sign one.
+    Explain(explain::Arguments),
+    /// Verify the ledger.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Run the gateway's twin on this machine.
     Simulate(simulate::Arguments),
     /// Show the whole thing working: simulator, daemon, ledger and letters under ./paynowd-demo.
@@ -71,6 +83,9 @@ pub fn run() -> ExitCode {
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
         Command::Mail(command) => mail::run(&place, command),
+        Command::Quarantine(command) => quarantine::run(&place, &command),
+        Command::Explain(wanted) => explain::run(&place, &wanted),
+        Command::Ledger(command) => ledger::run(&place, &command),
         Command::Simulate(wanted) => simulate::run(&wanted),
         Command::Demo(wanted) => demo::run(&wanted),
     };
@@ -78,7 +93,7 @@ pub fn run() -> ExitCode {
 }
 
 /// Says what is wrong with the configuration.
-fn explain(findings: &Findings) -> Exit {
+fn misconfigured(findings: &Findings) -> Exit {
     for finding in &findings.0 {
         output::complain(finding);
     }

@@ -4,10 +4,6 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::SecondsFormat;
-
-use crate::domain::Timestamp;
-
 /// Set once something was to be printed and is lost.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -28,6 +24,12 @@ pub(super) fn is_whole() -> bool {
     !LOST.load(Ordering::Relaxed)
 }
 
+/// Writes bytes as they are to standard output. `false` once nobody reads any more.
+pub(super) fn bytes(bytes: &[u8]) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+}
+
 /// Says what went wrong, to standard error.
 pub(super) fn complain(trouble: &impl Display) {
     // If even standard error is gone, there is nobody left to tell.
@@ -43,11 +45,6 @@ pub(super) fn complain_of(error: &dyn std::error::Error) {
         cause = deeper.source();
     }
     complain(&trouble);
-}
-
-/// An instant as it is printed: RFC 3339, UTC.
-pub(super) fn stamp(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

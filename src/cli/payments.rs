@@ -1,14 +1,14 @@
 //! `paynowd payments`: what is in the ledger, for people and for scripts.
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{self, Table, stamp};
-use super::{Place, explain};
+use super::output::{self, Table};
+use super::when::{Period, stamp};
+use super::{Place, misconfigured};
 use crate::config::LedgerConfig;
-use crate::domain::{GatewayReference, Payment, Reference, Status, Timestamp, Trust, WireStatus};
+use crate::domain::{GatewayReference, Payment, Reference, Status, Trust, WireStatus};
 use crate::ledger::{Filter, LedgerError, Reader, Story};
 
 #[derive(Debug, Subcommand)]
@@ -33,15 +33,9 @@ pub(super) struct ListArguments {
     /// Only with exactly this reference of yours.
     #[arg(long)]
     reference: Option<String>,
-    /// Only first seen at or after this day or instant (2026-03-12, or RFC 3339).
-    #[arg(long, value_name = "WHEN", value_parser = when)]
-    since: Option<Timestamp>,
-    /// Only first seen before this day or instant.
-    #[arg(long, value_name = "WHEN", value_parser = when)]
-    until: Option<Timestamp>,
-    /// Only first seen on this day.
-    #[arg(long, value_name = "DAY", value_parser = day, conflicts_with_all = ["since", "until"])]
-    date: Option<NaiveDate>,
+    /// When they were first seen.
+    #[command(flatten)]
+    first_seen: Period,
     /// At most so many.
     #[arg(long)]
     limit: Option<u32>,
@@ -65,7 +59,7 @@ pub(super) struct ShowArguments {
 pub(super) fn run(place: &Place, command: Command) -> Exit {
     let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
         Ok(ledger) => ledger.path,
-        Err(findings) => return explain(&findings),
+        Err(findings) => return misconfigured(&findings),
     };
     let done = Reader::open(&path).and_then(|reader| match command {
         Command::List(wanted) => list(&reader, wanted),
@@ -79,10 +73,7 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
 }
 
 fn list(reader: &Reader, wanted: ListArguments) -> Result<Exit, LedgerError> {
-    let (since, until) = match wanted.date {
-        Some(day) => (Some(midnight(day)), day.succ_opt().map(midnight)),
-        None => (wanted.since, wanted.until),
-    };
+    let (since, until) = wanted.first_seen.bounds();
     let filter = Filter {
         integration: wanted.integration,
         statuses: wanted.status,
@@ -299,20 +290,4 @@ fn status(text: &str) -> Result<Status, String> {
 
 fn trust(text: &str) -> Result<Trust, String> {
     Trust::from_code(text).ok_or_else(|| "not a trust; one of reported, confirmed, unconfirmable".into())
-}
-
-fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| "not a day like 2026-03-12".into())
-}
-
-fn when(text: &str) -> Result<Timestamp, String> {
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Ok(instant.to_utc());
-    }
-    day(text).map(midnight).map_err(|_| "neither a day like 2026-03-12 nor an instant like 2026-03-12T08:00:00Z".into())
-}
-
-/// Where a day begins, in UTC.
-fn midnight(day: NaiveDate) -> Timestamp {
-    day.and_time(NaiveTime::MIN).and_utc()
 }

@@ -1,7 +1,7 @@
 //! `paynowd serve`: the daemon.
 
 use super::exit::Exit;
-use super::{Place, explain, output};
+use super::{Place, misconfigured, output};
 use crate::config::Config;
 use crate::daemon::{self, DaemonError, Source, telemetry};
 use crate::ledger::LedgerError;
@@ -12,7 +12,7 @@ const WORKERS: usize = 2;
 pub(super) fn run(place: Place) -> Exit {
     let (config, warnings) = match Config::load(place.file.as_deref(), &place.environment) {
         Ok(loaded) => loaded,
-        Err(findings) => return explain(&findings),
+        Err(findings) => return misconfigured(&findings),
     };
     telemetry::start(&config.log);
     for warning in warnings {

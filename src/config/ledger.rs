@@ -15,7 +15,7 @@ pub struct LedgerConfig {
     pub path: PathBuf,
     /// How many refused posts are kept per integration.
     pub quarantine_max_posts: u32,
-    /// How much refused posts may take in all, in bytes.
+    /// How much refused posts may take per integration, in bytes.
     pub quarantine_max_bytes: u64,
     /// How long refused posts are kept.
     pub quarantine_max_age: Duration,

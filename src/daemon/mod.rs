@@ -29,7 +29,7 @@ use crate::receiver::Receiver;
 use crate::reconciler::{Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
 pub use inspection::{Probe, inspect_ledger, probe};
 use signals::{Signal, Signals};
-pub use wiring::{ledger as ledger_settings, mailer as mailer_settings};
+pub use wiring::{command as command_settings, ledger as ledger_settings, mailer as mailer_settings};
 
 /// How long the loops may take to end once the last request has been answered.
 const LOOPS_END: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::DaemonError;
-use crate::config::{Config, PollConfig, SmtpConfig, SmtpSecurity, Transport};
+use crate::config::{Config, LedgerConfig, PollConfig, SmtpConfig, SmtpSecurity, Transport};
 use crate::http::{ClientLimits, Limits};
 use crate::ledger::{LedgerSettings, QuarantineLimits};
 use crate::mailer::{MailerSettings, Security, SmtpSettings, Way};
@@ -56,15 +56,23 @@ pub(super) fn receiver(config: &Config) -> ReceiverSettings {
     }
 }
 
-/// How the ledger is kept, for commands that write to it beside the daemon.
+/// How the ledger is kept.
 pub fn ledger(config: &Config) -> LedgerSettings {
+    LedgerSettings { queue: config.server.queue, ..command(&config.ledger) }
+}
+
+/// How many works of a command may wait: it does one after the other.
+const COMMAND_QUEUE: usize = 16;
+
+/// How the ledger is kept, for commands beside the daemon that need nothing but `[ledger]`.
+pub fn command(ledger: &LedgerConfig) -> LedgerSettings {
     LedgerSettings {
-        path: config.ledger.path.clone(),
-        queue: config.server.queue,
+        path: ledger.path.clone(),
+        queue: COMMAND_QUEUE,
         quarantine: QuarantineLimits {
-            posts: config.ledger.quarantine_max_posts,
-            bytes: config.ledger.quarantine_max_bytes,
-            age: config.ledger.quarantine_max_age,
+            posts: ledger.quarantine_max_posts,
+            bytes: ledger.quarantine_max_bytes,
+            age: ledger.quarantine_max_age,
         },
     }
 }

@@ -7,6 +7,7 @@ pub mod amount;
 pub mod decision;
 pub mod discrepancy;
 mod duplicate;
+mod fold;
 pub mod names;
 pub mod notice;
 pub mod observation;

@@ -64,19 +64,7 @@ impl Payment {
 
 /// The first word of a payment.
 fn open(seen: &Observation, terms: &Terms) -> Decision {
-    let payment = Payment {
-        integration: seen.integration.clone(),
-        key: seen.key.clone(),
-        facts: seen.facts.clone(),
-        currency: terms.currency,
-        mode: terms.mode,
-        status: seen.status,
-        wire_status: seen.wire_status.clone(),
-        trust: seen.channel.trust(),
-        poll_url: seen.poll_url.clone(),
-        first_seen: seen.at,
-        last_changed: seen.at,
-    };
+    let payment = Payment::opened(seen, terms.currency, terms.mode);
     let unrecognised = seen.status == Status::Unknown;
     Decision {
         outcome: if unrecognised { Outcome::Unrecognised } else { Outcome::Opened },
@@ -257,16 +245,33 @@ impl Known {
 }
 
 impl Payment {
+    /// The payment as its first word has it.
+    pub(super) fn opened(seen: &Observation, currency: Currency, mode: Mode) -> Self {
+        Self {
+            integration: seen.integration.clone(),
+            key: seen.key.clone(),
+            facts: seen.facts.clone(),
+            currency,
+            mode,
+            status: seen.status,
+            wire_status: seen.wire_status.clone(),
+            trust: seen.channel.trust(),
+            poll_url: seen.poll_url.clone(),
+            first_seen: seen.at,
+            last_changed: seen.at,
+        }
+    }
+
     /// This payment where it stands, with the base fields that only `seen` states: a reference may be missing from one
     /// message and stand in the next, older ones included.
-    fn completed(&self, seen: &Observation) -> Self {
+    pub(super) fn completed(&self, seen: &Observation) -> Self {
         let facts = self.facts.updated_by(&seen.facts);
         let last_changed = if facts == self.facts { self.last_changed } else { seen.at };
         Self { facts, last_changed, ..self.clone() }
     }
 
     /// This payment with everything `seen` says taken over, as far as its channel is to be trusted.
-    fn moved(&self, seen: &Observation) -> Self {
+    pub(super) fn moved(&self, seen: &Observation) -> Self {
         Self {
             facts: self.facts.updated_by(&seen.facts),
             status: seen.status,

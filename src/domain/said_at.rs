@@ -28,6 +28,11 @@ impl SaidAt {
         Self { text: text.into(), meant }
     }
 
+    /// Takes back what was kept: as it was written, and what that was found to mean.
+    pub fn stored(text: &str, meant: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { text: text.into(), meant }
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -5,13 +5,13 @@
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Amount, NoticeKind, Observation, Outcome, Payment, SaidAt};
+use crate::domain::{Amount, NoticeKind, Observation, Outcome, Payment, SaidAt, Status, Trust};
 
 /// A SHA-256 digest.
 pub(super) type Link = [u8; 32];
 
 /// What the first event is chained to.
-const GENESIS: Link = [0; 32];
+pub(super) const GENESIS: Link = [0; 32];
 
 /// The digest of the newest event, or the beginning.
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Link> {
@@ -28,8 +28,8 @@ pub(super) fn body_digest(body: &[u8]) -> Link {
 }
 
 /// The next link: SHA-256 over the previous one and the event in canonical form (each field preceded by its length,
-/// an absent one by a length no field can have).
-pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after: &Payment, body: &Link) -> Link {
+/// an absent one by a length no field can have). `after` is where the payment stands once the event is told.
+pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after: (Status, Trust), body: &Link) -> Link {
     let mut sha = Sha256::new();
     let mut field = |value: Option<&[u8]>| {
         let length = value.map_or(u32::MAX, |bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1));
@@ -54,8 +54,8 @@ pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after:
     field(seen.facts.gateway_reference.as_ref().map(|text| text.as_str().as_bytes()));
     field(number(seen.facts.amount.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
     field(number(seen.facts.amount_paid.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
-    field(Some(after.status.code().as_bytes()));
-    field(Some(after.trust.code().as_bytes()));
+    field(Some(after.0.code().as_bytes()));
+    field(Some(after.1.code().as_bytes()));
     field(Some(body));
     sha.finalize().into()
 }
@@ -70,7 +70,7 @@ pub(super) fn letter_token(payment: &Payment, kind: NoticeKind, recipient: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Channel, Evidence, Facts, GatewayKey, IntegrationName, Mode, Status, Timestamp, Trust};
+    use crate::domain::{Channel, Evidence, Facts, GatewayKey, IntegrationName, Timestamp};
 
     #[test]
     fn the_gateways_clock_is_covered_by_the_digest() {
@@ -91,20 +91,8 @@ mod tests {
             poll_url: None,
             body: Vec::new(),
         };
-        let after = Payment {
-            integration: integration.clone(),
-            key: key.clone(),
-            facts: Facts::default(),
-            currency: "PLN".parse().unwrap(),
-            mode: Mode::Live,
-            status: Status::Paid,
-            wire_status: None,
-            trust: Trust::Reported,
-            poll_url: None,
-            first_seen: at,
-            last_changed: at,
-        };
-        let digest = |seen: &Observation| link(&GENESIS, seen, Outcome::Opened, &after, &GENESIS);
+        let digest =
+            |seen: &Observation| link(&GENESIS, seen, Outcome::Opened, (Status::Paid, Trust::Reported), &GENESIS);
         let written = digest(&seen("2018-12-12T13:24:52", chrono_tz::Europe::Warsaw));
         assert_ne!(written, digest(&seen("2018-12-12T13:24:53", chrono_tz::Europe::Warsaw)));
         assert_ne!(written, digest(&seen("2018-12-12T13:24:52", chrono_tz::UTC)));

@@ -49,6 +49,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether the file itself is damaged, or none of ours: nothing that passes by itself.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Storage { cause, .. } if super::verify::is_damage(cause))
+    }
+
     pub(super) fn written(cause: rusqlite::Error) -> Self {
         Self::Storage { doing: "written", cause }
     }

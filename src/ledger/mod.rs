@@ -6,6 +6,7 @@
 mod chain;
 mod discrepancies;
 mod error;
+mod fold;
 mod outbox;
 mod polls;
 mod quarantine;
@@ -14,6 +15,7 @@ mod record;
 mod rows;
 mod runs;
 mod schema;
+mod verify;
 mod writer;
 
 use std::fs::File;
@@ -29,9 +31,10 @@ pub use discrepancies::Discrepancy;
 pub use error::LedgerError;
 pub use outbox::{Attempt, Letter, LetterState};
 pub use polls::{DuePoll, Unanswered};
-pub use quarantine::{QuarantineLimits, Refused};
+pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use verify::{Check, Flaw, Scope, Verification};
 
 use crate::domain::{IntegrationName, Observation, Payment, Terms, Timestamp};
 use crate::protocol::Verified;
@@ -133,6 +136,14 @@ impl Ledger {
     /// It was not kept; the peer is answered 503.
     pub async fn refuse(&self, refused: Refused, terms: Arc<Terms>) -> Result<(), LedgerError> {
         self.writer.write(Admission::Refuse, move |desk| quarantine::refuse(desk, &refused, &terms)).await
+    }
+
+    /// Takes these posts out of quarantine. Returns how many there were.
+    ///
+    /// # Errors
+    /// Not stored; they are all still there.
+    pub async fn discard(&self, ids: Vec<i64>) -> Result<usize, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| quarantine::discard(desk, &ids)).await
     }
 
     /// A poll proved nothing: notes why and plans the next. Returns whether that opened a finding, which an operator
@@ -327,6 +338,34 @@ impl Reader {
     /// The ledger could not be read.
     pub fn stories(&self, name: &str, integration: Option<&str>) -> Result<Vec<Story>, LedgerError> {
         self.read_here(|connection| query::stories(connection, name, integration))
+    }
+
+    /// Verifies the ledger as it is at this moment; the daemon may go on writing. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read, for another reason than damage: that is found and told.
+    pub fn verify(&self, scope: Scope) -> Result<Verification, LedgerError> {
+        self.read_here(|connection| verify::verify(connection, scope))
+    }
+
+    /// Hands the refused posts that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn quarantine(
+        &self,
+        filter: &QuarantineFilter,
+        each: impl FnMut(Quarantined) -> bool,
+    ) -> Result<(), LedgerError> {
+        self.read_here(|connection| quarantine::list(connection, filter, each))
+    }
+
+    /// The refused post of this number, with its body. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn quarantined(&self, id: i64) -> Result<Option<(Quarantined, Vec<u8>)>, LedgerError> {
+        self.read_here(|connection| quarantine::find(connection, id))
     }
 
     /// Hands every letter, newest first, to `each` until it says to stop. Blocks: for commands.

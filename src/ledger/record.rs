@@ -183,7 +183,7 @@ fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
 /// Appends the event, chained to the one before it.
 fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
     let (after, outcome) = (&decision.payment, decision.outcome);
-    let digest = chain::link(&desk.head()?, seen, outcome, after, body);
+    let digest = chain::link(&desk.head()?, seen, outcome, (after.status, after.trust), body);
     let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
     desk.connection
         .prepare_cached(

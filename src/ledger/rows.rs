@@ -4,9 +4,11 @@ use chrono::DateTime;
 use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Row, ToSql};
 
+use super::chain::Link;
 use crate::domain::{
     Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known, Mode,
-    Outcome, Pace, Payment, PollPlan, PollUrl, Reference, Severity, Status, Timestamp, Trust, WireStatus,
+    Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Reference, SaidAt, Severity, Status, Timestamp, Trust,
+    WireStatus,
 };
 
 /// The columns that [`payment`] reads, in its order.
@@ -21,6 +23,19 @@ pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, p
 
 /// Where the columns of [`KNOWN`] begin after those of [`PAYMENT`].
 const PLAN_AT: usize = 15;
+
+/// The columns that [`event`] reads, in its order.
+pub(super) const EVENT: &str = "event.id, integration.name, gateway_key, at, channel, evidence, outcome, said, \
+     event.wire_status, said_at, said_earliest, said_latest, event.reference, event.gateway_reference, event.amount, \
+     event.amount_paid, event.status, event.trust, digest, body";
+
+/// An event as it was written: what was seen, what it was found to be, and where the payment stood afterwards.
+pub(super) struct Event {
+    pub(super) seen: Observation,
+    pub(super) outcome: Outcome,
+    pub(super) after: (Status, Trust),
+    pub(super) digest: Link,
+}
 
 /// A stored gateway key: 16 bytes if it is a GUID, else text.
 pub(super) struct StoredKey<'a>(pub(super) &'a GatewayKey);
@@ -111,6 +126,36 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(i64, Known)> {
     };
     let proven = maybe(row, PLAN_AT + 5, Status::from_code)?;
     Ok((id, Known { payment, proven, plan }))
+}
+
+/// The event of a row of [`EVENT`]. Its poll URL is not a column; it is in the body.
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let meant = maybe_instant(row, 10)?.zip(maybe_instant(row, 11)?);
+    let seen = Observation {
+        integration: text(row, 1, |text| IntegrationName::parse(text).ok())?,
+        key: gateway_key(row, 2)?,
+        at: instant(row, 3)?,
+        asked: None,
+        channel: text(row, 4, Channel::from_code)?,
+        evidence: text(row, 5, Evidence::from_code)?,
+        status: text(row, 7, Status::from_code)?,
+        wire_status: maybe(row, 8, |text| WireStatus::parse(text).ok())?,
+        said_at: maybe(row, 9, |text| Some(SaidAt::stored(text, meant)))?,
+        facts: Facts {
+            reference: maybe(row, 12, |text| Reference::parse(text).ok())?,
+            gateway_reference: maybe(row, 13, |text| GatewayReference::parse(text).ok())?,
+            amount: amount(row, 14)?,
+            amount_paid: amount(row, 15)?,
+        },
+        poll_url: None,
+        body: row.get(19)?,
+    };
+    Ok(Event {
+        seen,
+        outcome: text(row, 6, Outcome::from_code)?,
+        after: (text(row, 16, Status::from_code)?, text(row, 17, Trust::from_code)?),
+        digest: row.get(18)?,
+    })
 }
 
 /// A text column, read by `parse`.

@@ -118,6 +118,16 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> 
     }
 }
 
+/// An empty ledger in memory, of the schema that `connection` has had the migrations for.
+pub(super) fn blueprint(connection: &Connection) -> rusqlite::Result<Connection> {
+    let had = usize::try_from(version(connection)?).unwrap_or_default();
+    let empty = Connection::open_in_memory()?;
+    for migration in MIGRATIONS.iter().take(had) {
+        empty.execute_batch(migration)?;
+    }
+    Ok(empty)
+}
+
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

@@ -22,6 +22,13 @@ pub(super) struct Desk<'a> {
     limits: QuarantineLimits,
 }
 
+/// How many posts and bytes of an integration are in quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) posts: u32,
+    pub(super) bytes: u64,
+}
+
 /// What the writer remembers between works. Forgotten whenever a transaction fails or another process has written.
 #[derive(Default)]
 struct Memory {
@@ -29,7 +36,7 @@ struct Memory {
     foreign: i64,
     head: Option<Link>,
     integrations: HashMap<IntegrationName, i64>,
-    quarantined: Option<(u32, u64)>,
+    quarantined: HashMap<i64, Tally>,
     woken: Woken,
 }
 
@@ -82,14 +89,9 @@ impl Desk<'_> {
         self.limits
     }
 
-    /// How many posts and bytes are in quarantine, if that was counted since another process could have changed it.
-    pub(super) const fn quarantined(&self) -> Option<(u32, u64)> {
-        self.memory.quarantined
-    }
-
-    /// So many posts and bytes are in quarantine now.
-    pub(super) const fn remember_quarantined(&mut self, posts: u32, bytes: u64) {
-        self.memory.quarantined = Some((posts, bytes));
+    /// What is in quarantine by integration, as far as that was counted since another process could have changed it.
+    pub(super) const fn quarantined(&mut self) -> &mut HashMap<i64, Tally> {
+        &mut self.memory.quarantined
     }
 
     /// Once this is on disk, the poller should look at what is due.

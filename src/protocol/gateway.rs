@@ -5,6 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::Verified;
+use super::doctor::{Examination, NotSignable, Specimen};
 use crate::domain::{Class, Finding, GatewayKey, Observation, Origin, Payment, Timestamp};
 
 /// A post as it arrived.
@@ -179,6 +180,15 @@ pub trait Gateway: fmt::Debug + Send + Sync {
         answer: &Answer<'_>,
         at: Timestamp,
     ) -> Result<Verified<Observation>, Unproven>;
+
+    /// Tries the mistakes that are known to be made with this protocol's proof, under this integration's keys.
+    fn examine(&self, specimen: &Specimen<'_>) -> Examination;
+
+    /// Proves a message of the shop's own under the current key. Takes it as a person writes it, returns what to send.
+    ///
+    /// # Errors
+    /// The text is no message of this protocol.
+    fn sign(&self, text: &[u8]) -> Result<String, NotSignable>;
 }
 
 /// How long a text from outside may become in a reason: enough to recognise, too short to flood a log.

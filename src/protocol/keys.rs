@@ -2,11 +2,16 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::doctor::Mistake;
 use crate::domain::names::{guid_bytes, guid_text};
 
 /// One secret shared with a gateway.
 #[derive(Clone, Debug)]
-pub struct Key(SecretString);
+pub struct Key {
+    secret: SecretString,
+    /// As it was typed, if that is something else.
+    typed: Option<SecretString>,
+}
 
 /// The content of a key file is not a key. Says what was expected and nothing of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +32,9 @@ impl Key {
     /// `text` is not a GUID; the caller names the file.
     pub fn guid(text: &str) -> Result<Self, NotAKey> {
         let guid = guid_bytes(text.trim()).ok_or(GUID)?;
-        Ok(Self(guid_text(&guid).into()))
+        let secret = SecretString::from(guid_text(&guid));
+        let typed = (secret.expose_secret() != text.trim()).then(|| text.trim().into());
+        Ok(Self { secret, typed })
     }
 
     /// Paynow Poland's keys: given out as GUIDs, documented only as text, and used exactly as typed.
@@ -39,17 +46,65 @@ impl Key {
     pub fn word(text: &str) -> Result<Self, NotAKey> {
         let word = text.trim();
         let sound = (16..=128).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic());
-        if sound { Ok(Self(word.into())) } else { Err(WORD) }
+        if sound { Ok(Self::opaque(word)) } else { Err(WORD) }
     }
 
     /// A key that is any text, for a gateway that says no more about it. Used as it is.
     pub fn opaque(text: &str) -> Self {
-        Self(text.into())
+        Self { secret: text.into(), typed: None }
     }
 
     /// The secret, for the one line that feeds it to a hash.
     pub(in crate::protocol) fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.secret.expose_secret()
+    }
+
+    /// The key as somebody might write it who does not know how; `None` where that is no other key.
+    pub(in crate::protocol) fn spelt(&self, spelling: Spelling) -> Option<Self> {
+        let agreed = self.expose();
+        let odd: SecretString = match spelling {
+            Spelling::Agreed => return Some(self.clone()),
+            Spelling::AsTyped => self.typed.clone()?,
+            Spelling::Upper => agreed.to_ascii_uppercase().into(),
+            Spelling::Lower => agreed.to_ascii_lowercase().into(),
+            Spelling::WithoutHyphens => agreed.replace('-', "").into(),
+            Spelling::WithLineEnd => format!("{agreed}\n").into(),
+            Spelling::WithCarriageReturn => format!("{agreed}\r\n").into(),
+        };
+        (odd.expose_secret() != agreed).then_some(Self { secret: odd, typed: None })
+    }
+}
+
+/// How a key is written where it is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::protocol) enum Spelling {
+    /// As both sides agreed.
+    Agreed,
+    AsTyped,
+    Upper,
+    Lower,
+    WithoutHyphens,
+    WithLineEnd,
+    WithCarriageReturn,
+}
+
+impl Spelling {
+    /// All but the agreed one.
+    pub(in crate::protocol) const ODD: [Self; 6] =
+        [Self::AsTyped, Self::Upper, Self::Lower, Self::WithoutHyphens, Self::WithLineEnd, Self::WithCarriageReturn];
+
+    /// What to tell who wrote it so.
+    pub(in crate::protocol) fn mistake(self, cure: &'static str) -> Mistake {
+        let (code, what) = match self {
+            Self::Agreed | Self::AsTyped => ("key-as-typed", "the key was used in the letter case it was typed in"),
+            Self::Upper => ("key-upper-case", "the key was used in upper case"),
+            Self::Lower => ("key-lower-case", "the key was used in lower case"),
+            Self::WithoutHyphens => ("key-without-hyphens", "the key was used without its hyphens"),
+            Self::WithLineEnd | Self::WithCarriageReturn => {
+                ("key-with-line-end", "a line end behind the key, as files have it, was taken for a part of the key")
+            }
+        };
+        Mistake { code, what: what.to_owned(), cure }
     }
 }
 
@@ -112,8 +167,25 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_spelling_is_another_key_or_none() {
+        let key = Key::guid("3E9FED89-60e1-4ce5-ab6e-6b1eb2d4f977").unwrap();
+        let spelt = |spelling| key.spelt(spelling).map(|odd: Key| odd.expose().to_owned());
+        assert_eq!(spelt(Spelling::AsTyped).unwrap(), "3E9FED89-60e1-4ce5-ab6e-6b1eb2d4f977");
+        assert_eq!(spelt(Spelling::Upper).unwrap(), "3E9FED89-60E1-4CE5-AB6E-6B1EB2D4F977");
+        assert_eq!(spelt(Spelling::WithoutHyphens).unwrap(), "3e9fed8960e14ce5ab6e6b1eb2d4f977");
+        assert_eq!(spelt(Spelling::WithLineEnd).unwrap(), "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977\n");
+        assert_eq!(spelt(Spelling::Lower), None);
+        assert!(Key::guid(key.expose()).unwrap().spelt(Spelling::AsTyped).is_none());
+        for odd in Spelling::ODD.into_iter().filter_map(|spelling| key.spelt(spelling)) {
+            assert!(!format!("{odd:?}").to_lowercase().contains("3e9f"));
+        }
+    }
+
+    #[test]
     fn a_key_is_not_printed() {
-        let key = Key::guid("3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977").unwrap();
-        assert!(!format!("{:?}", Keys::new(key.clone(), vec![key])).contains("3e9f"));
+        for text in ["3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977", "3E9FED89-60e1-4ce5-ab6e-6b1eb2d4f977"] {
+            let key = Key::guid(text).unwrap();
+            assert!(!format!("{:?}", Keys::new(key.clone(), vec![key])).to_lowercase().contains("3e9f"));
+        }
     }
 }

@@ -12,6 +12,7 @@
 //! Nothing above this room names a gateway. A gateway's own pages stand in its folder, rule by rule.
 
 mod dialect;
+pub mod doctor;
 mod gateway;
 mod integration;
 mod keys;

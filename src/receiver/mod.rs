@@ -69,7 +69,21 @@ enum Verdict {
     NotStored(LedgerError),
 }
 
+/// The status code that a post is answered which reads as `read`, if it can be stored.
+pub fn would_answer<T>(read: &Result<T, Rejection>) -> u16 {
+    read.as_ref().map_or_else(Verdict::of, |_| Verdict::Taken).response().status().as_u16()
+}
+
 impl Verdict {
+    /// What becomes of a post that is not to be believed, once it is in quarantine.
+    const fn of(rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::Malformed(_) => Self::Malformed,
+            Rejection::Forged(_) => Self::Forged,
+            Rejection::Suspect { .. } => Self::Taken,
+        }
+    }
+
     fn response(&self) -> Response {
         let (status, header) = match self {
             Self::Taken => (StatusCode::OK, None),
@@ -182,10 +196,11 @@ impl Receiver {
             return Verdict::Flood(wait);
         }
         let reason = rejection.to_string();
-        let (kind, key, verdict) = match rejection {
-            Rejection::Malformed(_) => ("malformed", None, Verdict::Malformed),
-            Rejection::Forged(_) => ("forged", None, Verdict::Forged),
-            Rejection::Suspect { key, .. } => ("suspect", key, Verdict::Taken),
+        let verdict = Verdict::of(&rejection);
+        let (kind, key) = match rejection {
+            Rejection::Malformed(_) => ("malformed", None),
+            Rejection::Forged(_) => ("forged", None),
+            Rejection::Suspect { key, .. } => ("suspect", key),
         };
         tracing::warn!(integration = %integration.name, %peer, kind, reason, "post refused, kept in quarantine");
         let refused = Refused {
@@ -194,7 +209,10 @@ impl Receiver {
             peer: Some(peer),
             kind,
             reason,
-            signature: signatures.first().map(|value| String::from_utf8_lossy(value).into_owned()),
+            signature: (!signatures.is_empty()).then(|| {
+                let values: Vec<_> = signatures.iter().map(|value| String::from_utf8_lossy(value)).collect();
+                values.join("\n")
+            }),
             key,
             body: body.to_vec(),
         };

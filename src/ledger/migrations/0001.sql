@@ -113,17 +113,18 @@ CREATE TABLE discrepancy (
 CREATE INDEX discrepancy_open ON discrepancy (integration_id, class, payment_id) WHERE state = 'open';
 CREATE INDEX discrepancy_by_payment ON discrepancy (payment_id) WHERE payment_id IS NOT NULL;
 
--- Refused posts, verbatim and bounded.
+-- Refused posts, verbatim and bounded. A number is never given twice: people note it and come back to it.
 CREATE TABLE quarantine (
-    id             INTEGER PRIMARY KEY,
+    id             INTEGER PRIMARY KEY AUTOINCREMENT,
     at             INTEGER NOT NULL,
     integration_id INTEGER NOT NULL REFERENCES integration (id),
     peer           TEXT,
     kind           TEXT    NOT NULL,
     reason         TEXT    NOT NULL,
-    signature      TEXT,
+    signature      TEXT,             -- the headers that were to prove it, one a line
     body           BLOB    NOT NULL
 ) STRICT;
+CREATE INDEX quarantine_by_integration ON quarantine (integration_id);
 
 -- Runs of what happens by the clock, so that a missed one is made up once.
 CREATE TABLE run (

@@ -54,7 +54,7 @@ pub(super) fn assert_unbroken(file: &Connection) {
 }
 
 /// Four events of two payments, by a daemon that has closed its file.
-async fn closed() -> (TempDir, PathBuf) {
+pub(super) async fn closed() -> (TempDir, PathBuf) {
     let house = House::new();
     house.post(1, "Created", at(0)).await;
     house.post(2, "On Hold", at(1)).await;

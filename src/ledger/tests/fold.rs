@@ -66,6 +66,7 @@ proptest! {
             }
             assert_eq!(unlike_their_events(&house.foreign()), []);
             chain::assert_unbroken(&house.foreign());
+            assert_eq!(house.ledger.reader().verify(Scope::Whole).unwrap().flaws, []);
         });
     }
 }

@@ -101,3 +101,73 @@ async fn what_a_command_takes_out_is_no_longer_counted() {
     }
     assert_eq!(house.bodies(), [[3], [4], [5]]);
 }
+
+#[tokio::test]
+async fn a_flood_at_one_door_pushes_nothing_out_at_the_next() {
+    let house = bounded(3, 20, Duration::from_hours(1));
+    for post in [b"a", b"b"] {
+        let stall = Refused { integration: IntegrationName::parse("stall").unwrap(), ..refused("forged", post, at(0)) };
+        house.ledger.refuse(stall, Arc::clone(&house.terms)).await.unwrap();
+    }
+    for size in [1, 1, 1, 1, 19, 19, 30] {
+        house.refuse(&vec![size; size.into()], at(1)).await;
+    }
+    assert_eq!(house.bodies(), [b"a".to_vec(), b"b".to_vec(), vec![30; 30]]);
+    // What is too old goes wherever it lies.
+    house.refuse(b"c", at(3601)).await;
+    assert_eq!(house.bodies(), [b"c"]);
+    house.ledger.refuse(refused("forged", b"d", at(3602)), Arc::clone(&house.terms)).await.unwrap();
+    assert_eq!(house.bodies(), [b"c", b"d"]);
+}
+
+#[tokio::test]
+async fn what_was_to_prove_a_post_counts_like_its_body() {
+    let house = bounded(99, 10, Duration::from_hours(1));
+    for post in [b"1", b"2"] {
+        let signed = Refused { signature: Some("12345678".into()), ..refused("forged", post, at(0)) };
+        house.ledger.refuse(signed, Arc::clone(&house.terms)).await.unwrap();
+    }
+    assert_eq!(house.bodies(), [b"2"]);
+    let signature = |id| house.ledger.reader().quarantined(id).unwrap().map(|(post, _)| post.signatures);
+    assert_eq!((signature(1), signature(2)), (None, Some(vec!["12345678".to_owned()])));
+}
+
+#[tokio::test]
+async fn what_is_taken_out_frees_its_room_and_its_number_is_never_given_again() {
+    let house = bounded(3, 1000, Duration::from_hours(1));
+    for post in 0..3_u8 {
+        house.refuse(&[post], at(0)).await;
+    }
+    assert_eq!(house.ledger.discard(vec![1, 3, 77]).await.unwrap(), 2);
+    for post in 3..5_u8 {
+        house.refuse(&[post], at(1)).await;
+    }
+    assert_eq!(house.bodies(), [[1], [3], [4]]);
+    let (newest, body) = house.ledger.reader().quarantined(5).unwrap().unwrap();
+    assert_eq!((newest.at, newest.peer, newest.bytes, body), (at(1), Some(PEER), 1, vec![4]));
+    assert!(house.ledger.reader().quarantined(3).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn refused_posts_are_listed_newest_first_by_every_filter() {
+    let house = House::new();
+    for (kind, when) in [("forged", 0), ("malformed", 10), ("forged", 20)] {
+        house.ledger.refuse(refused(kind, b"x", at(when)), Arc::clone(&house.terms)).await.unwrap();
+    }
+    let listed = |filter: &QuarantineFilter| {
+        let mut ids = Vec::new();
+        let each = |post: Quarantined| {
+            ids.push(post.id);
+            true
+        };
+        house.ledger.reader().quarantine(filter, each).unwrap();
+        ids
+    };
+    let all = QuarantineFilter::default;
+    assert_eq!(listed(&all()), [3, 2, 1]);
+    assert_eq!(listed(&QuarantineFilter { kind: Some("forged".into()), ..all() }), [3, 1]);
+    assert_eq!(listed(&QuarantineFilter { since: Some(at(10)), ..all() }), [3, 2]);
+    assert_eq!(listed(&QuarantineFilter { until: Some(at(10)), ..all() }), [1]);
+    assert_eq!(listed(&QuarantineFilter { integration: Some("stall".into()), ..all() }), [0_i64; 0]);
+    assert_eq!(listed(&QuarantineFilter { integration: Some("shop".into()), ..all() }), [3, 2, 1]);
+}

@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::notification::payment_id;
 use super::signature::{self, SignatureError};
-use super::{Notification, StatusReply, json, request};
+use super::{Notification, StatusReply, doctor, json, request};
 use crate::domain::{
     Channel, Evidence, Facts, GatewayKey, Observation, Origin, Payment, SaidAt, Status, Timestamp, WireStatus,
 };
+use crate::protocol::doctor::{Examination, NotSignable, Specimen};
 use crate::protocol::{Answer, Gateway, Post, Question, Rejection, Setup, Unproven, Verified};
 
 /// An integration that receives notifications and can ask for a payment's status.
@@ -116,6 +117,15 @@ impl Gateway for Account {
         };
         let told = self.observation((reply.payment_id, reply.status, reply.wire_status), telling, at);
         Ok(Verified::attest(Observation { asked: Some(answer.asked), ..told }, 0))
+    }
+
+    fn examine(&self, specimen: &Specimen<'_>) -> Examination {
+        doctor::examine(specimen, &self.0)
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<String, NotSignable> {
+        json::object(text, self.0.max_fields).map_err(|error| NotSignable(error.to_string()))?;
+        Ok(format!("Signature: {}", signature::sign(text, self.0.keys.current())))
     }
 }
 

@@ -7,10 +7,12 @@
 //! <https://docs.paynow.pl/docs/v3/integration>
 
 mod account;
+mod doctor;
 pub mod json;
 pub mod notification;
 pub mod reply;
 pub mod request;
+mod rewritten;
 pub mod signature;
 pub mod status;
 

@@ -5,10 +5,11 @@
 use uuid::Uuid;
 
 use super::status_update::proven_fields;
-use super::{Fields, Rule};
+use super::{Fields, Rule, doctor, outbound};
 use crate::domain::{
     Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, Status, Timestamp,
 };
+use crate::protocol::doctor::{Examination, NotSignable, Specimen};
 use crate::protocol::{Answer, Gateway, Post, Question, Rejection, Setup, Unproven, Verified};
 
 /// An integration that receives the notifications of one custom-button template.
@@ -61,6 +62,14 @@ impl Gateway for Button {
 
     fn read_answer(&self, _: &Payment, answer: &Answer<'_>, _: Timestamp) -> Result<Verified<Observation>, Unproven> {
         Err(Unproven::Status(answer.status))
+    }
+
+    fn examine(&self, specimen: &Specimen<'_>) -> Examination {
+        doctor::examine(specimen, Rule::NamesAndValues, &self.0)
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<String, NotSignable> {
+        outbound::sign(text, "Hash", Rule::NamesAndValues, &self.0)
     }
 }
 

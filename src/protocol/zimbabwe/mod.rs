@@ -7,8 +7,11 @@
 //! <https://developers.paynow.co.zw/docs/>
 
 mod button;
+mod doctor;
 pub mod fields;
 pub mod hash;
+mod mistakes;
+mod outbound;
 pub mod status_update;
 
 pub use button::Button;

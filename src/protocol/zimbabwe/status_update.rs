@@ -5,11 +5,12 @@
 
 use uuid::Uuid;
 
-use super::{Fields, HashError, Rule, hash};
+use super::{Fields, HashError, Rule, doctor, hash, outbound};
 use crate::domain::{
     Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, PollUrl, Reference,
     Status, Timestamp, WireStatus,
 };
+use crate::protocol::doctor::{Examination, NotSignable, Specimen};
 use crate::protocol::gateway::excerpt;
 use crate::protocol::{Answer, Gateway, Method, Post, Question, Rejection, Setup, Unproven, Verified};
 
@@ -163,6 +164,14 @@ impl Gateway for StatusUpdates {
         }
         let told = self.observation(update, Channel::Poll, answer.body, at);
         Ok(Verified::attest(Observation { asked: Some(answer.asked), ..told }, key))
+    }
+
+    fn examine(&self, specimen: &Specimen<'_>) -> Examination {
+        doctor::examine(specimen, Rule::Values, &self.0)
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<String, NotSignable> {
+        outbound::sign(text, "hash", Rule::Values, &self.0)
     }
 }
 

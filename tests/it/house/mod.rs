@@ -176,7 +176,7 @@ impl House {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = paynowd(self.directory.path());
         command.arg("-c").arg(self.path("daemon.toml")).args(arguments);
         command.env("NOTIFY_SOCKET", self.path("notify")).envs(self.environment.iter().map(|(n, v)| (n, v)));

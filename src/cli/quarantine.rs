@@ -1,0 +1,213 @@
+//! `paynowd quarantine`: what was refused, looked at, taken in after all, or thrown away. Works beside the daemon.
+
+mod release;
+mod show;
+
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::output::{self, Table};
+use super::when::{Period, stamp};
+use super::{Place, block_on, misconfigured};
+use crate::config::LedgerConfig;
+use crate::daemon;
+use crate::ledger::{Ledger, LedgerError, QuarantineFilter, Quarantined, Reader, Role};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List refused posts, newest first.
+    List(ListArguments),
+    /// Show one refused post, its body included.
+    Show(show::Arguments),
+    /// Read posts again under today's keys, and record those that verify. Exits with 1 if any stays.
+    Release(release::Arguments),
+    /// Throw posts away for good.
+    Purge(PurgeArguments),
+}
+
+/// Which posts.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Only those posted to this integration.
+    #[arg(long, value_name = "NAME")]
+    integration: Option<String>,
+    /// Only those refused for this reason.
+    #[arg(long, value_parser = ["malformed", "forged", "suspect", "contradicts"])]
+    kind: Option<String>,
+    /// When they arrived.
+    #[command(flatten)]
+    arrived: Period,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    #[command(flatten)]
+    which: Which,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PurgeArguments {
+    /// These.
+    #[arg(value_name = "ID", required_unless_present_any = ["all", "older_than"])]
+    ids: Vec<i64>,
+    /// All that pass the filters.
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// All that pass the filters and came at least so long ago: 30d, 12h, 45m.
+    #[arg(long, value_name = "AGE", value_parser = age, conflicts_with_all = ["ids", "all", "since", "until", "date"])]
+    older_than: Option<Duration>,
+    #[command(flatten)]
+    which: Which,
+    /// Really. Without it, only say how many it would be.
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Which {
+    fn filter(&self) -> QuarantineFilter {
+        let (since, until) = self.arrived.bounds();
+        QuarantineFilter { integration: self.integration.clone(), kind: self.kind.clone(), since, until }
+    }
+}
+
+pub(super) fn run(place: &Place, command: &Command) -> Exit {
+    match command {
+        Command::List(wanted) => reading(place, |reader| list(reader, wanted)),
+        Command::Show(wanted) => reading(place, |reader| show::run(reader, wanted)),
+        Command::Release(wanted) => release::run(place, wanted),
+        Command::Purge(wanted) => purge(place, wanted),
+    }
+}
+
+/// Does what only looks at the ledger.
+fn reading(place: &Place, look: impl FnOnce(&Reader) -> Result<Exit, LedgerError>) -> Exit {
+    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
+        Ok(ledger) => ledger.path,
+        Err(findings) => return misconfigured(&findings),
+    };
+    Reader::open(&path).and_then(|reader| look(&reader)).unwrap_or_else(|error| {
+        output::complain(&path.display());
+        unavailable(&error)
+    })
+}
+
+fn unavailable(error: &LedgerError) -> Exit {
+    output::complain_of(error);
+    Exit::Unavailable
+}
+
+fn list(reader: &Reader, wanted: &ListArguments) -> Result<Exit, LedgerError> {
+    let filter = wanted.which.filter();
+    if wanted.json {
+        reader.quarantine(&filter, |post| output::line(of_post(&post)))?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new(&["ID", "AT (UTC)", "INTEGRATION", "PEER", "KIND", "REASON", ">BYTES"]);
+    reader.quarantine(&filter, |post| {
+        table.row([
+            post.id.to_string(),
+            post.at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            post.integration.to_string(),
+            peer(&post),
+            post.kind,
+            post.reason,
+            post.bytes.to_string(),
+        ]);
+        true
+    })?;
+    table.print("nothing in quarantine");
+    Ok(Exit::Done)
+}
+
+fn peer(post: &Quarantined) -> String {
+    post.peer.map_or_else(|| "-".into(), |peer| peer.to_string())
+}
+
+/// A refused post as scripts see it.
+fn of_post(post: &Quarantined) -> Value {
+    json!({
+        "id": post.id,
+        "at": stamp(post.at),
+        "integration": post.integration.as_str(),
+        "peer": post.peer.map(|peer| peer.to_string()),
+        "kind": post.kind,
+        "reason": post.reason,
+        "bytes": post.bytes,
+    })
+}
+
+/// The numbers of the posts that pass `filter`, in the order in which they came.
+fn numbers(reader: &Reader, filter: &QuarantineFilter) -> Result<Vec<i64>, LedgerError> {
+    let mut ids = Vec::new();
+    reader.quarantine(filter, |post| {
+        ids.push(post.id);
+        true
+    })?;
+    ids.reverse();
+    Ok(ids)
+}
+
+fn purge(place: &Place, wanted: &PurgeArguments) -> Exit {
+    let config = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
+        Ok(ledger) => ledger,
+        Err(findings) => return misconfigured(&findings),
+    };
+    let mut filter = wanted.which.filter();
+    if let Some(age) = wanted.older_than {
+        filter.until = Some(Utc::now() - age);
+    }
+    let purged = block_on(async {
+        // Looked for before opening for writing: that would make a ledger where there is none.
+        let reader = Reader::open(&config.path)?;
+        let mut ids = numbers(&reader, &filter)?;
+        if !wanted.ids.is_empty() {
+            ids.retain(|id| wanted.ids.contains(id));
+        }
+        if !wanted.yes || ids.is_empty() {
+            return Ok((ids.len(), 0));
+        }
+        let ledger = Ledger::open(&daemon::command_settings(&config), Role::Command)?;
+        let gone = ledger.discard(ids.clone()).await;
+        ledger.close();
+        Ok((ids.len(), gone?))
+    });
+    match purged {
+        Err(exit) => exit,
+        Ok(Err(error)) => unavailable(&error),
+        Ok(Ok((0, _))) => {
+            output::complain(&"nothing of that kind is in quarantine");
+            Exit::No
+        }
+        Ok(Ok((found, _))) if !wanted.yes => {
+            output::complain(&format!("{found} would be thrown away for good; say --yes if you mean it"));
+            Exit::No
+        }
+        Ok(Ok((_, gone))) => {
+            output::line(format!("{gone} thrown away"));
+            Exit::Done
+        }
+    }
+}
+
+/// An age like `30d`.
+fn age(text: &str) -> Result<Duration, String> {
+    let unit = text.chars().last().and_then(|unit| match unit {
+        'd' => Some(24 * 3600),
+        'h' => Some(3600),
+        'm' => Some(60),
+        's' => Some(1),
+        _ => None,
+    });
+    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
+    match (number, unit) {
+        (Some(number), Some(unit)) => Ok(Duration::from_secs(u64::from(number) * unit)),
+        _ => Err("not an age like 30d, 12h, 45m or 10s".into()),
+    }
+}
