@@ -115,7 +115,7 @@ impl Vector {
         if let Some(guid) = own {
             opened.key = paynowd::domain::GatewayKey::parse(&guid).unwrap();
         }
-        self.gateway().read_answer(&opened, &Answer { status: 200, body: self.body.as_bytes() }, now())
+        self.gateway().read_answer(&opened, &Answer { status: 200, body: self.body.as_bytes(), asked: now() }, now())
     }
 }
 

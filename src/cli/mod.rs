@@ -78,7 +78,7 @@ pub fn run() -> ExitCode {
         }
     };
     let place = Place { file: arguments.config, environment: Environment::from_process() };
-    match arguments.command {
+    let exit = match arguments.command {
         Command::Serve => serve::run(place),
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
@@ -86,10 +86,10 @@ pub fn run() -> ExitCode {
         Command::Quarantine(command) => quarantine::run(&place, &command),
         Command::Explain(wanted) => explain::run(&place, &wanted),
         Command::Ledger(command) => ledger::run(&place, &command),
-        Command::Simulate(wanted) => simulate::run(wanted),
+        Command::Simulate(wanted) => simulate::run(&wanted),
         Command::Demo(wanted) => demo::run(&wanted),
-    }
-    .into()
+    };
+    if exit == Exit::Done && !output::is_whole() { Exit::Unavailable } else { exit }.into()
 }
 
 /// Says what is wrong with the configuration.

@@ -1,23 +1,47 @@
 //! Printing: lines, tables and complaints. What came over a wire cannot move the cursor or reverse the line.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints one line to standard output. `false` once nobody reads any more.
+use chrono::SecondsFormat;
+
+use crate::domain::Timestamp;
+
+/// Set once something was to be printed and is lost.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints one line to standard output. `false` if it is of no use to go on: nobody reads any more, or it is lost.
 pub(super) fn line(text: impl Display) -> bool {
-    writeln!(std::io::stdout().lock(), "{text}").is_ok()
+    arrived(&writeln!(io::stdout().lock(), "{text}"))
 }
 
-/// Writes bytes as they are to standard output. `false` once nobody reads any more.
+/// The same with bytes as they are.
 pub(super) fn bytes(bytes: &[u8]) -> bool {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+    let mut out = io::stdout().lock();
+    arrived(&out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Says so, once, if something is lost.
+fn arrived(printed: &io::Result<()>) -> bool {
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        complain(&format!("what was printed is not all there was: {error}"));
+    }
+    printed.is_ok()
+}
+
+/// Whether all that was printed has arrived, or was not wanted.
+pub(super) fn is_whole() -> bool {
+    !LOST.load(Ordering::Relaxed)
 }
 
 /// Says what went wrong, to standard error.
 pub(super) fn complain(trouble: &impl Display) {
     // If even standard error is gone, there is nobody left to tell.
-    let _ = writeln!(std::io::stderr().lock(), "paynowd: {trouble}");
+    let _ = writeln!(io::stderr().lock(), "paynowd: {trouble}");
 }
 
 /// Says what went wrong and all that it was caused by.
@@ -29,6 +53,11 @@ pub(super) fn complain_of(error: &dyn std::error::Error) {
         cause = deeper.source();
     }
     complain(&trouble);
+}
+
+/// An instant as it is printed: RFC 3339, UTC.
+pub(super) fn stamp(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

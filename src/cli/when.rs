@@ -1,6 +1,6 @@
-//! Days and instants on the command line, and how instants are printed.
+//! Days and instants on the command line.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveTime};
 use clap::Args;
 
 use crate::domain::Timestamp;
@@ -27,11 +27,6 @@ impl Period {
             None => (self.since, self.until),
         }
     }
-}
-
-/// An instant as it is printed: RFC 3339, UTC.
-pub(super) fn stamp(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn day(text: &str) -> Result<NaiveDate, String> {

@@ -109,16 +109,12 @@ fn id(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<String> {
 
 /// The key that names us, where the protocol has one; elsewhere a file named for it is a mistake.
 fn api_key(section: &mut Section<'_>, vault: &Vault, protocol: Option<Protocol>) -> Option<Key> {
-    match protocol?.dialect().api_key {
-        Some(read) => {
-            section.require("api_key_file", "name the file that holds the Api-Key, for example \"poland.api.key\"");
-            vault.key(section, "api_key_file", read)
-        }
-        None => {
-            section.forbid("api_key_file", NO_API_KEY);
-            None
-        }
-    }
+    let Some(read) = protocol?.dialect().api_key else {
+        section.forbid("api_key_file", NO_API_KEY);
+        return None;
+    };
+    section.require("api_key_file", "name the file that holds the Api-Key, for example \"poland.api.key\"");
+    vault.key(section, "api_key_file", read)
 }
 
 fn origin(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<Origin> {

@@ -1,12 +1,10 @@
 //! What the service manager is told. Without one, nothing is told and nothing is missing.
 
-use std::time::Duration;
-
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::Ledger;
 
 /// How many beats of the heart lie between two looks at what is waiting.
 const STATUS_EVERY: u64 = 60;
@@ -44,7 +42,7 @@ pub(super) async fn attend(
             heard = beat.changed() => if heard.is_err() { return },
         }
         if let Some(patience) = patience
-            && writer_answers(ledger, patience / 2).await
+            && ledger.answers_within(patience / 2).await
         {
             tell(&[NotifyState::Watchdog]);
         }
@@ -54,14 +52,6 @@ pub(super) async fn attend(
         {
             tell(&[NotifyState::Status(&format!("{addresses}; {polls} polls and {letters} letters waiting"))]);
         }
-    }
-}
-
-/// Any answer but silence counts: a full disk is not cured by a restart.
-async fn writer_answers(ledger: &Ledger, patience: Duration) -> bool {
-    match tokio::time::timeout(patience, ledger.ping()).await {
-        Ok(Err(LedgerError::Closed)) | Err(_) => false,
-        Ok(_) => true,
     }
 }
 

@@ -4,6 +4,7 @@
 //! spelled on a wire. Everything above imports from here; this room imports from nobody.
 
 pub mod amount;
+pub mod decision;
 pub mod discrepancy;
 mod duplicate;
 mod fold;
@@ -18,12 +19,13 @@ pub mod status;
 pub mod terms;
 
 pub use amount::{Amount, Currency};
+pub use decision::{Decision, Outcome};
 pub use discrepancy::{Class, Finding, Severity};
 pub use names::{GatewayKey, GatewayReference, IntegrationName, Reference, WireStatus};
 pub use notice::{Condition, Notice, NoticeKind};
 pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
-pub use payment::{Decision, Known, Outcome, Payment};
+pub use payment::{Known, Payment};
 pub use poll_url::{Origin, PollUrl};
 pub use said_at::SaidAt;
 pub use schedule::{Pace, PollPlan, PollSchedule, Step};

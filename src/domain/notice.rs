@@ -60,10 +60,10 @@ impl fmt::Display for NoticeKind {
 pub enum Condition {
     /// Whatever was said before.
     Always,
-    /// Only someone who was told of this claim by any letter, and not yet corrected.
-    IfTold(Status),
-    /// Only someone who was not told of this claim, or was corrected since.
-    UnlessTold(Status),
+    /// Only someone whom a letter has told of a claim beyond this state, and who was not corrected since.
+    IfToldMore(Status),
+    /// Everyone else.
+    UnlessToldMore(Status),
     /// Only someone who was not told this by a `Reported` letter, or was corrected since.
     UnlessReported(Status),
 }

@@ -140,6 +140,8 @@ pub struct Observation {
     pub key: GatewayKey,
     /// When we heard it.
     pub at: Timestamp,
+    /// For an answer: when the question was asked. What was said in between may be newer than the answer.
+    pub asked: Option<Timestamp>,
     /// How we heard it.
     pub channel: Channel,
     /// What proves it.

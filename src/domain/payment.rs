@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Announce, Channel, Class, Condition, Currency, Facts, Finding, GatewayKey, IntegrationName, Mode, Notice,
-    NoticeKind, Observation, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
+    Announce, Channel, Class, Condition, Currency, Decision, Facts, Finding, GatewayKey, IntegrationName, Mode, Notice,
+    NoticeKind, Observation, Outcome, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
 };
 
 /// One payment as the ledger knows it: a fold of everything observed about it.
@@ -44,67 +44,6 @@ pub struct Known {
     pub proven: Option<Status>,
     /// When the gateway is to be asked about it.
     pub plan: PollPlan,
-}
-
-/// What an observation turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The first word of this payment.
-    Opened,
-    /// A step forward.
-    Moved,
-    /// The gateway agrees with what was reported.
-    Confirmed,
-    /// The gateway disagrees with what was reported; the ledger follows the gateway.
-    Corrected,
-    /// The same again.
-    Repeated,
-    /// A step back: recorded, nothing changed.
-    Regressed,
-    /// A status word nobody documented: recorded, nothing changed.
-    Unrecognised,
-    /// A poll that brought nothing new: no event, only the plan moves on.
-    Agreed,
-    /// An authentic post whose base fields are not the payment's: to the quarantine, nothing changed.
-    Contradicted,
-}
-
-super::codes!(Outcome {
-    Opened = "opened",
-    Moved = "moved",
-    Confirmed = "confirmed",
-    Corrected = "corrected",
-    Repeated = "repeated",
-    Regressed = "regressed",
-    Unrecognised = "unrecognised",
-    Agreed = "agreed",
-    Contradicted = "contradicted",
-});
-
-impl Outcome {
-    /// Whether the observation belongs into the append-only record.
-    pub const fn is_event(self) -> bool {
-        !matches!(self, Self::Agreed | Self::Contradicted)
-    }
-}
-
-/// Everything that follows from one observation, to be stored in one transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// What the observation was.
-    pub outcome: Outcome,
-    /// The payment afterwards.
-    pub payment: Payment,
-    /// When to ask the gateway next.
-    pub plan: PollPlan,
-    /// Letters not yet sent about these claims are void.
-    pub withdrawn: Vec<NoticeKind>,
-    /// What to tell the merchant.
-    pub notices: Vec<Notice>,
-    /// What does not add up.
-    pub findings: Vec<Finding>,
-    /// Findings of these classes about this payment are settled by it.
-    pub settled: &'static [Class],
 }
 
 impl Payment {
@@ -209,6 +148,19 @@ impl Known {
         }
 
         let retracted = verdict == Seen::Regress;
+        if retracted && seen.asked.is_some_and(|asked| asked < before.last_changed) {
+            // The claim came while the question was under way: the answer is older and says nothing of it.
+            let plan = plan_after_claim(before, Some(&self.plan), true, terms, now);
+            return Decision {
+                outcome: Outcome::Agreed,
+                payment: before.clone(),
+                plan: PollPlan { asked: Some(now), ..plan },
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: Vec::new(),
+                settled: &[],
+            };
+        }
         let differences = before.facts.differences(&seen.facts);
         let moved = before.status != seen.status;
         if !moved && !claim_was_unproven && differences.is_empty() {
@@ -241,11 +193,11 @@ impl Known {
         if retracted {
             withdrawn.push(NoticeKind::Reported(before.status));
             let kind = NoticeKind::Corrected(payment.status);
-            notices.push(Notice { kind, due: now, condition: Condition::IfTold(before.status) });
+            notices.push(Notice { kind, due: now, condition: Condition::IfToldMore(payment.status) });
         }
         if terms.notify_on.contains(&payment.status) {
             let condition = if retracted {
-                Condition::UnlessTold(before.status)
+                Condition::UnlessToldMore(payment.status)
             } else {
                 Condition::UnlessReported(payment.status)
             };

@@ -52,6 +52,7 @@ fn seen(channel: Channel, status: Status, at: Timestamp) -> Observation {
         integration: IntegrationName::parse("shop").unwrap(),
         key: url.key(),
         at,
+        asked: None,
         channel,
         evidence: Evidence::Sha512,
         status,
@@ -122,6 +123,22 @@ fn classes(decision: &Decision) -> Vec<Class> {
 
 fn kinds(decision: &Decision) -> Vec<NoticeKind> {
     decision.notices.iter().map(|notice| notice.kind).collect()
+}
+
+#[test]
+fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_again() {
+    let mut life = Life::confirmed(Status::Pending);
+    let asked = life.now;
+    life.now += MINUTE;
+    life.post(Status::Paid);
+    let stale = Observation { asked: Some(asked), ..seen(Channel::Poll, Status::Pending, life.now) };
+    let decision = life.hear(&stale);
+    assert_eq!((decision.outcome, decision.findings, decision.notices), (Outcome::Agreed, Vec::new(), Vec::new()));
+    assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
+    assert!(decision.plan.due.is_some_and(|due| due <= stale.at + life.terms.schedule.gap));
+
+    let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
+    assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
 }
 
 #[test]
@@ -231,6 +248,7 @@ fn a_poll_confirms_and_only_then_is_paid_announced() {
     };
     assert_eq!(decision.notices, [reached]);
     assert_eq!((decision.plan.due, decision.plan.asked), (None, Some(start() + MINUTE)));
+    assert_eq!((decision.payment.first_seen, decision.payment.last_changed), (start(), start() + MINUTE));
     assert!(decision.settled.contains(&Class::PaidUnconfirmed));
 }
 
@@ -275,7 +293,7 @@ fn a_claim_the_gateway_does_not_confirm_is_taken_back_and_corrected_for_those_to
     let corrected = Notice {
         kind: NoticeKind::Corrected(Status::Created),
         due: start() + MINUTE,
-        condition: Condition::IfTold(Status::Paid),
+        condition: Condition::IfToldMore(Status::Created),
     };
     assert_eq!(decision.notices, [corrected]);
     assert_eq!((classes(&decision), &*decision.findings[0].found), (vec![Class::ContradictingPost], "status paid"));

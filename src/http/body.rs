@@ -1,5 +1,8 @@
 //! Reading a body of unknown length into memory of known size. It does not look at what it reads.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 
@@ -13,6 +16,22 @@ pub enum BodyError {
     /// The peer went away, or what it sent is not HTTP.
     #[error("the body broke off before its end")]
     Broken,
+}
+
+/// Set once the peer has said all it had to say. Every request that [`serve`](super::serve) hands out carries one among
+/// its extensions: if time runs out before, it was the peer's time; after that, ours.
+#[derive(Debug, Clone, Default)]
+pub struct HeardOut(Arc<AtomicBool>);
+
+impl HeardOut {
+    /// Whatever now takes time is not the peer's fault.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Reads a whole body of at most `cap` bytes. A body announced as larger is refused before any

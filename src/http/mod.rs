@@ -12,7 +12,7 @@ mod retry;
 mod server;
 mod wire;
 
-pub use body::{BodyError, read_body};
+pub use body::{BodyError, HeardOut, read_body};
 pub use client::{Client, ClientError, ClientLimits, Method, Reply, Request};
 pub use fault::SendError;
 pub use guard::Refusal;

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
@@ -18,6 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::body::HeardOut;
 use super::response::{Response, closing, empty, is_closing};
 use super::wire::Wire;
 
@@ -33,6 +35,9 @@ const REFUSALS: usize = 64;
 /// How long a connection beyond the cap may take to say something before it is refused. A reply
 /// that comes before the question confuses some clients.
 const LISTEN_FIRST: Duration = Duration::from_millis(200);
+
+/// After how many seconds to come back when we were too slow.
+const COME_BACK: HeaderValue = HeaderValue::from_static("5");
 
 /// What a connection beyond the cap is told.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -54,8 +59,9 @@ pub struct Limits {
     /// For a request's head to arrive, counted from the moment we are ready for it, and so also
     /// how long an idle connection is kept. Then it is closed without a word. 10 s by default.
     pub header_timeout: Duration,
-    /// For the handler to answer, reading the body included; then 408. Also how long a peer may
-    /// leave its answer unread. 15 s by default.
+    /// For the handler to answer, reading the body included; then 408, or 503 if the handler says
+    /// that the peer had been [`HeardOut`]. Also how long a peer may leave its answer unread. 15 s
+    /// by default.
     pub request_timeout: Duration,
     /// For requests in flight to be finished once the end was announced. 8 s by default.
     pub drain_timeout: Duration,
@@ -142,12 +148,13 @@ where
     F: Future<Output = Response>,
 {
     let mid_sentence = wire.mid_sentence();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let heard_out = HeardOut::default();
+        request.extensions_mut().insert(heard_out.clone());
         let answer = timeout(limits.request_timeout, handler(request, peer));
         let mid_sentence = mid_sentence.clone();
         async move {
-            let too_slow = |_| closing(empty(StatusCode::REQUEST_TIMEOUT));
-            let response = answer.await.unwrap_or_else(too_slow);
+            let response = answer.await.unwrap_or_else(|_| too_slow(&heard_out));
             if is_closing(&response) {
                 mid_sentence.set();
             }
@@ -172,6 +179,16 @@ where
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended early");
     }
+}
+
+/// What a request is told whose time is up: that it came too slowly, or that we were too slow.
+fn too_slow(heard_out: &HeardOut) -> Response {
+    if !heard_out.is_set() {
+        return closing(empty(StatusCode::REQUEST_TIMEOUT));
+    }
+    let mut response = closing(empty(StatusCode::SERVICE_UNAVAILABLE));
+    response.headers_mut().insert(RETRY_AFTER, COME_BACK);
+    response
 }
 
 async fn refuse(mut wire: Wire) {

@@ -81,6 +81,7 @@ mod tests {
             integration: integration.clone(),
             key: key.clone(),
             at,
+            asked: None,
             channel: Channel::Post,
             evidence: Evidence::HmacSha256,
             status: Status::Paid,

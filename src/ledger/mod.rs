@@ -22,6 +22,7 @@ use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::Notify;
@@ -40,7 +41,7 @@ use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
-const SOON: std::time::Duration = std::time::Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(2);
 
 /// What to do when more is waiting for the disk than may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +173,14 @@ impl Ledger {
         self.writer.write(Admission::Wait, ask).await
     }
 
+    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
+    ///
+    /// # Errors
+    /// Not stored; look again later.
+    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| outbox::begin(desk, letter)).await
+    }
+
     /// Notes what became of an attempt to send a letter.
     ///
     /// # Errors
@@ -205,9 +214,19 @@ impl Ledger {
     /// Whether the writer answers and the file can be locked for writing.
     ///
     /// # Errors
-    /// It cannot: the daemon is not ready.
-    pub async fn ping(&self) -> Result<(), LedgerError> {
-        self.writer.write(Admission::Refuse, |_| Ok(())).await
+    /// It cannot: the daemon is not ready. A full queue is no sign of life, nor of the contrary; with
+    /// [`Admission::Wait`] it is waited for.
+    pub async fn ping(&self, admission: Admission) -> Result<(), LedgerError> {
+        self.writer.write(admission, |_| Ok(())).await
+    }
+
+    /// Whether the writer gives any answer at all in this time. A full disk is an answer, and not cured by a restart;
+    /// silence is.
+    pub async fn answers_within(&self, patience: Duration) -> bool {
+        match tokio::time::timeout(patience, self.ping(Admission::Wait)).await {
+            Ok(Err(LedgerError::Closed)) | Err(_) => false,
+            Ok(_) => true,
+        }
     }
 
     /// Waits until the writer has ended, which it does only by a bug: nothing can be stored any more.

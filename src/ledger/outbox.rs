@@ -1,11 +1,11 @@
 //! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::chain;
 use super::rows::{self, millis};
 use super::writer::Desk;
-use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Timestamp, Trust};
+use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
 
 /// A letter that is due.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub struct LetterState {
     pub kind: NoticeKind,
     /// The payment it is about.
     pub payment: Payment,
-    /// `waiting`, `sent`, `refused`, `given-up` or `withdrawn`.
+    /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn` after a try that may have reached its recipient.
     pub state: String,
     /// When the fact it tells was stored.
     pub written: Timestamp,
@@ -75,16 +75,20 @@ pub enum Attempt {
     },
 }
 
-/// Takes back letters about these claims that have not gone out. One that was due may be on its way this moment: its row
-/// stays, so that its number does not pass to another letter.
-pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind], now: Timestamp) -> rusqlite::Result<()> {
+/// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
+/// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other.
+pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
     for kind in kinds {
-        for withdraw in [
-            "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' AND attempts = 0 AND due > ?3",
-            "UPDATE outbox SET state = 'withdrawn', settled = ?3 WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
-        ] {
-            desk.connection.prepare_cached(withdraw)?.execute(params![payment, kind.code(), millis(now)])?;
-        }
+        desk.connection
+            .prepare_cached(
+                "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' AND attempts = 0",
+            )?
+            .execute(params![payment, kind.code()])?;
+        desk.connection
+            .prepare_cached(
+                "UPDATE outbox SET state = 'withdrawn' WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
+            )?
+            .execute(params![payment, kind.code()])?;
     }
     Ok(())
 }
@@ -126,34 +130,45 @@ pub(super) fn write(
 
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Condition) -> rusqlite::Result<bool> {
-    let told = |kinds: &[NoticeKind]| -> rusqlite::Result<bool> {
-        for kind in kinds {
-            let told = connection
-                .prepare_cached(
-                    "SELECT 1 FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND notice = ?3 \
-                     AND state IN ('waiting', 'sent') AND NOT EXISTS (SELECT 1 FROM outbox AS later \
-                     WHERE later.payment_id = ?1 AND later.recipient = ?2 AND later.notice LIKE 'corrected:%' \
-                     AND later.written > outbox.written)",
-                )?
-                .query_row(params![payment, recipient, kind.code()], |_| Ok(()))
-                .optional()?;
-            if told.is_some() {
+    let told = |of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
+        let mut letters = connection.prepare_cached(
+            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND state IN ('waiting', 'withdrawn', 'sent') \
+             AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \
+             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)",
+        )?;
+        let mut letters = letters.query(params![payment, recipient])?;
+        while let Some(letter) = letters.next()? {
+            if of(rows::text(letter, 0, NoticeKind::from_code)?) {
                 return Ok(true);
             }
         }
         Ok(false)
     };
-    let any_of = |status| [NoticeKind::Reported(status), NoticeKind::Unconfirmed(status), NoticeKind::Reached(status)];
+    // What the gateway itself once confirmed was true when it was told.
+    let more_than = |status: Status| {
+        move |kind: NoticeKind| match kind {
+            NoticeKind::Reported(claim) | NoticeKind::Unconfirmed(claim) => status.observe(claim) == Seen::Move,
+            NoticeKind::Reached(_) | NoticeKind::Corrected(_) => false,
+        }
+    };
     Ok(match condition {
         Condition::Always => true,
-        Condition::IfTold(status) => told(&any_of(status))?,
-        Condition::UnlessTold(status) => !told(&any_of(status))?,
-        Condition::UnlessReported(status) => !told(&[NoticeKind::Reported(status)])?,
+        Condition::IfToldMore(status) => told(&more_than(status))?,
+        Condition::UnlessToldMore(status) => !told(&more_than(status))?,
+        Condition::UnlessReported(status) => !told(&|kind| kind == NoticeKind::Reported(status))?,
     })
 }
 
-/// Notes what became of an attempt. A letter that was withdrawn while it was on its way has been read all the same:
-/// whoever got it is told what the gateway says instead.
+/// Notes that a letter is about to be tried. `false` if it was withdrawn meanwhile: then it must not go.
+pub(super) fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
+    let begun = desk
+        .connection
+        .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
+        .execute([letter])?;
+    Ok(begun > 0)
+}
+
+/// Notes what became of an attempt. A letter that was withdrawn meanwhile is not tried again, but may have arrived.
 pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
     let (state, due, error) = match attempt {
         Attempt::Sent => ("sent", None, None),
@@ -164,43 +179,10 @@ pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: T
     let settled = (state != "waiting").then(|| millis(now));
     desk.connection
         .prepare_cached(
-            "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5, attempts = attempts + 1 \
-             WHERE id = ?1 AND state = 'waiting'",
+            "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5 \
+             WHERE id = ?1 AND (state = 'waiting' OR (state = 'withdrawn' AND ?2 = 'sent'))",
         )?
         .execute(params![letter, state, due, error, settled])?;
-    if *attempt == Attempt::Sent {
-        let overtaken = desk
-            .connection
-            .prepare_cached(
-                "UPDATE outbox SET state = 'sent', error = NULL, settled = ?2, attempts = attempts + 1 \
-                 WHERE id = ?1 AND state = 'withdrawn'",
-            )?
-            .execute(params![letter, settled])?;
-        if overtaken > 0 {
-            correct(desk, letter, now)?;
-        }
-    }
-    Ok(())
-}
-
-/// Corrects a letter that went out although the claim it tells had been withdrawn, where the gateway says less.
-fn correct(desk: &mut Desk<'_>, letter: i64, now: Timestamp) -> rusqlite::Result<()> {
-    let (id, payment, recipient, kind) = desk
-        .connection
-        .prepare_cached(&format!(
-            "SELECT {}, recipient, notice FROM outbox JOIN payment ON payment.id = outbox.payment_id \
-             JOIN integration ON integration.id = integration_id WHERE outbox.id = ?1",
-            rows::PAYMENT
-        ))?
-        .query_row([letter], |row| {
-            let (id, payment) = rows::payment(row)?;
-            Ok((id, payment, row.get::<_, String>(15)?, rows::text(row, 16, NoticeKind::from_code)?))
-        })?;
-    if payment.trust == Trust::Confirmed && payment.status.observe(kind.status()) == Seen::Move {
-        let kind = NoticeKind::Corrected(payment.status);
-        let notice = Notice { kind, due: now, condition: Condition::Always };
-        write(desk, id, &[notice], &[recipient], now)?;
-    }
     Ok(())
 }
 

@@ -63,7 +63,7 @@ pub(super) fn record(
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
         discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }
-    outbox::withdraw(desk, id, &decision.withdrawn, seen.at)?;
+    outbox::withdraw(desk, id, &decision.withdrawn)?;
     outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
@@ -75,7 +75,7 @@ pub(super) fn record(
 }
 
 /// Keeps the finding that an order is paid twice true: opened by the payment that makes it so, settled on all of them
-/// when at most one is left.
+/// when one ceases to be paid and at most one is left. A paid state that is claimed but not proven yet does neither.
 fn count_paid(
     desk: &Desk<'_>,
     integration: i64,
@@ -84,15 +84,15 @@ fn count_paid(
     after: &Payment,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let counted = |payment: &Payment| payment.stands_paid().then(|| payment.facts.reference.clone()).flatten();
-    let was = before.and_then(counted);
-    if was == counted(after) {
-        return Ok(());
-    }
-    if let Some(finding) = after.paid_twice(&siblings(desk, integration, after)?.1) {
+    let moved = |before: &Payment| before.facts.reference != after.facts.reference;
+    if after.stands_paid()
+        && before.is_none_or(|before| !before.stands_paid() || moved(before))
+        && let Some(finding) = after.paid_twice(&siblings(desk, integration, after)?.1)
+    {
         discrepancies::open(desk, integration, Some(id), &[finding], now)?;
     }
-    if let Some(before) = before.filter(|_| was.is_some()) {
+    if let Some(before) = before.filter(|before| before.status.is_paid() && (!after.status.is_paid() || moved(before)))
+    {
         let (numbers, payments) = siblings(desk, integration, before)?;
         let twice = payments.iter().any(|payment| payment.paid_twice(&payments).is_some());
         for sibling in numbers.into_iter().filter(|_| !twice).chain([id]) {

@@ -135,6 +135,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         integration: text(row, 1, |text| IntegrationName::parse(text).ok())?,
         key: gateway_key(row, 2)?,
         at: instant(row, 3)?,
+        asked: None,
         channel: text(row, 4, Channel::from_code)?,
         evidence: text(row, 5, Evidence::from_code)?,
         status: text(row, 7, Status::from_code)?,

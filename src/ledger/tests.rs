@@ -127,7 +127,7 @@ impl House {
     async fn poll(&self, payment: u8, status: &str, when: Timestamp) -> Outcome {
         let asked = self.story(payment).known.payment;
         let body = message(payment, status, "25.00");
-        let seen = self.gateway.read_answer(&asked, &Answer { status: 200, body: &body }, when).unwrap();
+        let seen = self.gateway.read_answer(&asked, &Answer { status: 200, body: &body, asked: when }, when).unwrap();
         self.ledger.record(seen, None, Arc::clone(&self.terms), Admission::Wait).await.unwrap().outcome
     }
 
@@ -265,6 +265,6 @@ async fn bells_ring_for_what_is_due_and_not_for_what_is_later() {
     house.poll(1, "Paid", at(1)).await;
     tokio::time::timeout(Duration::from_secs(10), letters.notified()).await.unwrap();
     house.post(2, "Created", at(2)).await;
-    house.ledger.ping().await.unwrap();
+    house.ledger.ping(Admission::Wait).await.unwrap();
     assert!(tokio::time::timeout(Duration::ZERO, polls.notified()).await.is_err(), "due in a minute rings nothing");
 }

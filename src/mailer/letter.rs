@@ -229,7 +229,7 @@ fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> 
     };
     let local = payment.last_changed.with_timezone(&zone);
     [
-        ("Amount", wording::sum(payment)),
+        ("Amount", Some(wording::sum(payment).unwrap_or_else(|| "unknown (Paynow does not say)".to_owned()))),
         ("Customer paid", paid_apart.map(money)),
         ("Reference", wording::reference(payment)),
         ("Paynow reference", payment.facts.gateway_reference.as_ref().map(ToString::to_string)),

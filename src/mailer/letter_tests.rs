@@ -92,6 +92,14 @@ fn a_confirmed_payment_reads_well() {
 }
 
 #[test]
+fn an_amount_that_no_message_states_is_called_unknown_and_never_zero() {
+    let facts = Facts { gateway_reference: None, amount: None, ..payment().facts };
+    let polish = Payment { facts, key: GatewayKey::parse("NOLV-8F9-08K-WGD").unwrap(), ..payment() };
+    let polish = Payment { wire_status: Some(WireStatus::parse("CONFIRMED").unwrap()), ..polish };
+    assert_reads("amount-unknown", NoticeKind::Reached(Status::Paid), polish);
+}
+
+#[test]
 fn money_held_until_delivery_is_said_in_words() {
     let held = in_state(Status::AwaitingDelivery, "Awaiting Delivery");
     assert_reads("awaiting-delivery", NoticeKind::Reached(Status::AwaitingDelivery), held);

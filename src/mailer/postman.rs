@@ -67,13 +67,16 @@ pub struct Postman {
     settings: MailerSettings,
     transport: Transport,
     resting_until: Option<Instant>,
+    /// A letter that was carried, and what came of it, until the ledger knows. As long as the ledger cannot be written
+    /// nothing else is carried, or it would be carried again and again.
+    carried: Option<(i64, Attempt)>,
 }
 
 impl Postman {
     /// Carries the letters of `ledger`.
     pub fn new(ledger: Arc<Ledger>, settings: MailerSettings) -> Self {
         let transport = settings.transport();
-        Self { ledger, settings, transport, resting_until: None }
+        Self { ledger, settings, transport, resting_until: None, carried: None }
     }
 
     /// Goes on a round whenever something is due, until `shutdown`; the letter in hand is finished first.
@@ -102,6 +105,7 @@ impl Postman {
 
     /// Delivers a bag of what is due. Returns whether more may be due, and when the next letter is.
     async fn round(&mut self, shutdown: &CancellationToken) -> Result<(bool, Option<Timestamp>), LedgerError> {
+        self.settle().await?;
         if self.resting_until.is_some_and(|until| Instant::now() < until) {
             return Ok((false, None));
         }
@@ -111,13 +115,26 @@ impl Postman {
             if shutdown.is_cancelled() {
                 return Ok((false, None));
             }
-            let (id, attempt) = (letter.id, self.carry(letter).await);
-            self.ledger.settle_letter(id, attempt, Utc::now()).await?;
+            let id = letter.id;
+            if !self.ledger.begin_letter(id).await? {
+                continue;
+            }
+            self.carried = Some((id, self.carry(letter).await));
+            self.settle().await?;
             if self.resting_until.is_some() {
                 return Ok((false, None));
             }
         }
         Ok((full, next))
+    }
+
+    /// Has the ledger note what came of the letter carried last.
+    async fn settle(&mut self) -> Result<(), LedgerError> {
+        if let Some((letter, attempt)) = &self.carried {
+            self.ledger.settle_letter(*letter, attempt.clone(), Utc::now()).await?;
+            self.carried = None;
+        }
+        Ok(())
     }
 
     /// Tries to deliver one letter and says what became of it.

@@ -71,6 +71,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// The body.
     pub body: &'a [u8],
+    /// When the question was asked: the answer may be as old as that.
+    pub asked: Timestamp,
 }
 
 /// Why an answer proves nothing. None of these ever changes a payment: they mean "unknown, ask again".

@@ -1,12 +1,13 @@
-//! How much nonsense one peer may have kept: a bucket per peer that fills again with time. Genuine posts never pass
-//! here, so that a flood behind a shared proxy cannot crowd them out.
+//! How much nonsense one peer may have kept: a bucket per peer that fills again with time. Posts that are believed never
+//! pass here, so that a flood behind a shared proxy cannot crowd them out.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many peers are told apart; beyond that, the ones that have been quiet longest are forgotten.
+/// How many peers are told apart. Those that have been quiet for long enough are forgotten; while so many are noisy, one
+/// more has nothing kept.
 const PEERS: usize = 4096;
 
 /// How long a full minute's worth takes to come back.
@@ -30,6 +31,7 @@ impl Flood {
 
     /// Takes one from the peer's bucket, or says how long until there is one.
     pub(super) fn admit(&self, peer: IpAddr, now: Instant) -> Result<(), Duration> {
+        let peer = household(peer);
         let one = MINUTE / self.per_minute;
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if peers.len() >= PEERS && !peers.contains_key(&peer) {
@@ -49,9 +51,30 @@ impl Flood {
     }
 }
 
+/// Whose bucket it is: with IPv6, one caller has a whole network of 64 bits to call from.
+fn household(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_caller_cannot_multiply_by_having_many_addresses() {
+        let (flood, start) = (Flood::new(60), Instant::now());
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        for last in 0..60_u128 {
+            let peer = Ipv6Addr::from_bits((0x2001_0db8 << 96) + last);
+            assert_eq!(flood.admit(peer.into(), start), Ok(()));
+        }
+        assert!(flood.admit(at("2001:db8::ffff:ffff:ffff:ffff"), start).is_err());
+        assert_eq!(flood.admit(at("2001:db8:0:1::1"), start), Ok(()), "the neighbours are somebody else");
+        assert_eq!(flood.admit(at("::ffff:192.0.2.1"), start), Ok(()), "an IPv4 address is one caller");
+    }
 
     #[test]
     fn a_peer_gets_its_minutes_worth_and_then_one_at_a_time() {

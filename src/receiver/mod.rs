@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 
-use crate::http::{self, BodyError, Cidr, Response};
+use crate::http::{self, BodyError, Cidr, HeardOut, Response};
 use crate::ledger::{Admission, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
 use flood::Flood;
@@ -149,6 +149,9 @@ impl Receiver {
             Err(BodyError::TooLarge) => return Verdict::TooLarge,
             Err(BodyError::Broken) => return Verdict::Broken,
         };
+        if let Some(heard_out) = head.extensions.get::<HeardOut>() {
+            heard_out.set();
+        }
         let signatures: Vec<&[u8]> = gateway
             .signature_header()
             .map(|name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect())

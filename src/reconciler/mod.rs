@@ -6,6 +6,7 @@
 mod heartbeat;
 mod nightly;
 mod poller;
+mod trouble;
 
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};

@@ -11,13 +11,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::trouble::Trouble;
 use crate::domain::{Origin, Outcome, Timestamp};
 use crate::http::{Client, Method, Reply, Request, SendError};
 use crate::ledger::{Admission, DuePoll, Ledger, LedgerError, Unanswered};
 use crate::protocol::{self, Answer, Integration, Integrations, Question};
-
-/// How long to wait before looking again when the ledger cannot be read or written.
-const LEDGER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// How long a gateway is left alone after a poll of ours ended by a bug.
 const AFTER_A_BUG: Duration = Duration::from_mins(1);
@@ -40,8 +38,10 @@ pub struct Poller {
     asking: HashSet<i64>,
     /// Which payment and gateway each open question is about.
     open: HashMap<Id, (i64, Origin)>,
-    /// Open questions; each returns how long its gateway wants to be left alone.
-    questions: JoinSet<Option<Duration>>,
+    /// Open questions; each returns how long its gateway wants to be left alone, if what it brought could be stored.
+    questions: JoinSet<Result<Option<Duration>, LedgerError>>,
+    /// Whether that fails just now.
+    trouble: Trouble,
 }
 
 /// What we owe one gateway in courtesy.
@@ -63,6 +63,7 @@ impl Poller {
             asking: HashSet::new(),
             open: HashMap::new(),
             questions: JoinSet::new(),
+            trouble: Trouble::default(),
         }
     }
 
@@ -93,6 +94,9 @@ impl Poller {
     /// Asks about as much of what is due as courtesy allows. Returns when the next payment becomes due.
     async fn ask_due(&mut self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
         let moment = Instant::now();
+        if self.trouble.resting(moment) {
+            return Ok(None);
+        }
         let mut free = 0;
         let mut names = Vec::new();
         for integration in self.integrations.all() {
@@ -125,23 +129,22 @@ impl Poller {
         }
         host.open += 1;
         let (ledger, client, payment) = (Arc::clone(&self.ledger), self.client.clone(), poll.id);
-        let question = self.questions.spawn(async move {
-            match ask_one(&ledger, &client, &integration, poll).await {
-                Ok(patience) => patience,
-                Err(error) => {
-                    tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
-                    tokio::time::sleep(LEDGER_TROUBLE).await;
-                    None
-                }
-            }
-        });
+        let question = self.questions.spawn(async move { ask_one(&ledger, &client, &integration, poll).await });
         self.open.insert(question.id(), (payment, origin));
     }
 
     /// A question has come back, or its task has failed and the payment stays due.
-    fn came_back(&mut self, asked: Result<(Id, Option<Duration>), JoinError>) {
+    fn came_back(&mut self, asked: Result<(Id, Result<Option<Duration>, LedgerError>), JoinError>) {
         let (question, patience) = match asked {
-            Ok(asked) => asked,
+            Ok((question, Ok(patience))) => {
+                self.trouble.over();
+                (question, patience)
+            }
+            Ok((question, Err(error))) => {
+                tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
+                self.trouble.failed(Instant::now());
+                (question, None)
+            }
             Err(error) => {
                 tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
                 (error.id(), Some(AFTER_A_BUG))
@@ -164,11 +167,11 @@ async fn ask_one(
     integration: &Integration,
     poll: DuePoll,
 ) -> Result<Option<Duration>, LedgerError> {
-    let payment = &poll.payment;
+    let (payment, asked) = (&poll.payment, Utc::now());
     let (seen, retry_after, patience) = match put(client, integration, payment).await {
         Err((code, detail)) => (Err((code, detail, None)), None, None),
         Ok(reply) => {
-            let answer = Answer { status: reply.status, body: &reply.body };
+            let answer = Answer { status: reply.status, body: &reply.body, asked };
             let seen = integration
                 .gateway
                 .read_answer(payment, &answer, Utc::now())

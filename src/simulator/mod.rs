@@ -38,15 +38,28 @@
 //! the result URL, Node the other way round. Both encode the reference twice, each in its own way, so the twin's
 //! status updates say `Order+7` or `Order%207` for `Order 7`, as Paynow's do.
 //!
+//! # Paynow Poland's own pages
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /v3/payments` | `{"redirectUrl":"…","paymentId":"…","status":"NEW"}`; the sandbox's BLIK codes 111111, 222222, 333333 to 333336 and 444444 as `authorizationCode` do what the sandbox does |
+//! | `GET /v3/payments/{paymentId}/status` | `{"paymentId":"…","status":"…"}` |
+//!
+//! Both want `Api-Key`, `Idempotency-Key` and the v3 `Signature`; errors carry an `errorType`. Every change of a status
+//! has its own chain of notifications. The control pages are those above without the button; forms say `externalId`,
+//! `amount` (grosze), `notificationUrl` and `authorizationCode`. What only a Zimbabwean message can suffer (`recut`)
+//! leaves Polish ones genuine.
+//!
 //! # Time
 //!
-//! The gateway's own waits (express checkout, automatic payment, the spacing of resends) are divided by the time
-//! factor. A misbehaviour's wait is taken as given.
+//! The gateway's own waits (express checkout, automatic payment, BLIK codes, the spacing of resends) are divided by the
+//! time factor. A misbehaviour's wait is taken as given.
 
 mod delivery;
 mod error;
 mod misbehaviour;
 mod outbound;
+pub mod poland;
 mod server;
 mod signature;
 pub mod zimbabwe;

@@ -4,6 +4,7 @@ use paynowd::simulator::{Misbehaviour, PostSpec};
 use serde_json::Value;
 
 use crate::house::letters::{Letter, subjects};
+use crate::house::post_office::{PostOffice, Protection, Verdict};
 use crate::house::{House, Settings};
 
 fn letters_of(story: &Value) -> Vec<(&str, &str)> {
@@ -76,6 +77,63 @@ async fn a_letter_about_a_claim_the_gateway_takes_back_is_followed_by_a_correcti
         "{:?}",
         subjects(&letters)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_is_on_its_way_when_the_gateway_takes_the_claim_back_is_corrected_too() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::TakeLate]).await;
+    let settings = Settings::usual().set("integrations.shop.announce", "reported").smtp(office.port, "none");
+    let house = House::start(settings).await;
+    house.gateway.misbehave(Misbehaviour::UnsignedError);
+    let payment = house.begin("INV-32", "25.00");
+    assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
+    office.until_letters(1).await;
+    house.gateway.behave();
+    house.until_it_is(&payment.guid, "created", "confirmed").await;
+    office.take_it();
+    let letters = office.until_letters(2).await;
+    let subjects: Vec<_> = letters.iter().map(|(.., letter)| letter.subject()).collect();
+    assert_eq!(subjects, ["Reported: Paid, USD 25.00, INV-32", "Correction: Created, USD 25.00, INV-32"]);
+    let sent = |story: &Value| letters_of(story).iter().all(|(_, state)| *state == "sent");
+    assert_eq!(letters_of(&house.until(&payment.guid, sent).await).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_is_on_its_way_when_its_claim_is_confirmed_does_not_swallow_the_confirmation() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::TakeLate]).await;
+    let settings = Settings::usual().set("integrations.shop.announce_after", "100ms").smtp(office.port, "none");
+    let house = House::start(settings).await;
+    house.gateway.misbehave(Misbehaviour::UnsignedError);
+    let payment = house.pay("INV-32", "25.00").await;
+    office.until_letters(1).await;
+    house.gateway.behave();
+    house.until_it_is(&payment.guid, "paid", "confirmed").await;
+    office.take_it();
+    let letters = office.until_letters(2).await;
+    let subjects: Vec<_> = letters.iter().map(|(.., letter)| letter.subject()).collect();
+    assert_eq!(subjects, ["Unconfirmed: Paid, USD 25.00, INV-32", "Paid: USD 25.00, INV-32"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_was_never_tried_does_not_go_out_once_its_claim_is_taken_back() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::TakeLate]).await;
+    let settings = Settings::usual()
+        .set("integrations.shop.notify", ["one@shop.example", "two@shop.example"])
+        .set("integrations.shop.announce", "reported");
+    let house = House::start(settings.smtp(office.port, "none")).await;
+    house.gateway.misbehave(Misbehaviour::UnsignedError);
+    let payment = house.begin("INV-32", "25.00");
+    assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
+    // While the post office takes its time over the first letter, the second is in the postman's bag.
+    let first = office.until_letters(1).await.remove(0).1;
+    house.gateway.behave();
+    house.until_it_is(&payment.guid, "created", "confirmed").await;
+    office.take_it();
+    let corrected = office.until_letters(2).await.remove(1);
+    assert_eq!((corrected.1, corrected.2.subject()), (first, "Correction: Created, USD 25.00, INV-32"));
+    house.pay("INV-33", "1.00").await;
+    let letters = office.until_letters(4).await;
+    assert!(letters[2..].iter().all(|(.., letter)| letter.subject().ends_with("USD 1.00, INV-33")), "{letters:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,19 @@ async fn a_body_that_does_not_come_is_answered_408_and_stores_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_post_that_came_in_time_but_could_not_be_stored_in_time_is_answered_503() {
+    let house = House::start(Settings::usual().set("server.request_timeout", "300ms")).await;
+    let payment = house.begin("INV-32", "25.00");
+    let body = house.gateway.status_update_body(&payment.guid, "Paid").unwrap();
+    let ledger = house.ledger();
+    ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = post(house.public, "/paynow/shop", &body).await;
+    assert_eq!((answer.status, answer.body.as_str(), answer.header("retry-after")), (503, "", Some("5")));
+    ledger.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(post(house.public, "/paynow/shop", &body).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_does_not_come_ends_the_connection() {
     let house = House::start(Settings::usual().set("server.header_timeout", "300ms")).await;
     let mut line = Line::open(house.public).await.unwrap();

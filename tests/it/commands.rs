@@ -2,7 +2,7 @@
 
 use paynowd::simulator::{ButtonSale, PostSpec};
 
-use crate::house::{House, Settings};
+use crate::house::{House, Settings, paynowd};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_are_listed_newest_first_by_every_filter() {
@@ -131,4 +131,18 @@ fn assert_harmless(text: &str) {
     };
     assert!(!text.contains(harmful), "{text:?}");
     assert!(!text.lines().any(|line| line.starts_with("ERROR")), "a line of the log was made up: {text:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_did_not_fit_on_the_disk_is_not_called_done() {
+    let house = House::start(Settings::usual()).await;
+    house.pay("INV-1", "1.00").await;
+    let mut command = paynowd(&house.path("."));
+    command
+        .args(["payments", "list", "--json"])
+        .stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let output = command.stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(69), 1), "{said}");
+    assert!(said.contains("not all there was"), "{said}");
 }

@@ -39,6 +39,26 @@ async fn not_now_is_tried_again_with_the_same_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_note_that_a_letter_went_does_not_send_it_again_and_again() {
+    let office = PostOffice::open(Protection::Plain, &[]).await;
+    let house = House::start(Settings::usual().smtp(office.port, "none")).await;
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON outbox WHEN new.state = 'sent' \
+                BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    house.ledger().execute_batch(full).unwrap();
+    house.pay("INV-32", "25.00").await;
+    office.until_letters(1).await;
+    // Twice it looks for what is due, and would find the same letter.
+    let again = || (house.log().matches("the outbox could not be read or written").count() > 2).then_some(());
+    house.wait(again).await.expect("the mailer says that it cannot write");
+    assert_eq!(office.letters().len(), 1);
+    house.ledger().execute_batch("DROP TRIGGER full").unwrap();
+    assert_eq!(until_letter_is(&house, "sent").await["attempts"], 1);
+    house.pay("INV-33", "1.00").await;
+    let letters = office.until_letters(2).await;
+    assert_eq!(letters.len(), 2, "and the next one goes out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_recipient_is_final_shown_and_can_be_tried_again_by_hand() {
     let office = PostOffice::open(Protection::Plain, &[Verdict::Refuse]).await;
     let settings = Settings::usual().set("integrations.shop.notify", ["owner@shop.example", "books@shop.example"]);

@@ -23,6 +23,7 @@ mod explain;
 mod footprint;
 mod integrity;
 mod mail;
+mod poland;
 mod poller;
 mod quarantine;
 mod reload;

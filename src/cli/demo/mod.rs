@@ -40,7 +40,12 @@ pub(super) fn run(wanted: &Arguments) -> Exit {
 /// Plays the script. Returns whether ledger and letters are what it implies.
 async fn play(wanted: &Arguments) -> Result<bool, Trouble> {
     let stage = Stage::set(&wanted.directory).await?;
-    output::line(format!("A simulated Paynow listens on {}, paynowd on {}.", stage.gateway.origin(), stage.public));
+    output::line(format!(
+        "A simulated Paynow listens on {}, Poland's on {}, paynowd on {}.",
+        stage.gateway.origin(),
+        stage.poland.origin(),
+        stage.public
+    ));
     output::line("");
     let played = script::play(&stage).await;
     let sound = match &played {
@@ -58,6 +63,7 @@ async fn play(wanted: &Arguments) -> Result<bool, Trouble> {
         output::line("Still running. In another terminal:");
         output::line(format!("  paynowd -c {}/daemon.toml payments list", wanted.directory.display()));
         output::line(format!("  open {}/ for the simulator's control pages", stage.gateway.origin()));
+        output::line(format!("  open {}/ for those of Poland's", stage.poland.origin()));
         output::line(format!("  curl http://{}/readyz", stage.admin));
         let stop_asked = stop_asked().map_err(Trouble::of("listen for Ctrl-C"))?;
         output::line("Ctrl-C ends it.");

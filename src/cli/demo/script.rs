@@ -1,4 +1,4 @@
-//! The play: eight short scenes of a shop's day, and what ledger and letters must look like afterwards.
+//! The play: nine short scenes of a shop's day, and what ledger and letters must look like afterwards.
 
 use super::stage::{Stage, Trouble};
 use crate::cli::output;
@@ -7,7 +7,7 @@ use crate::ledger::Story;
 use crate::simulator::{ButtonSale, PostSpec, Recut, Signature};
 
 /// What the ledger must say at the end: reference, status, trust.
-const LEDGER: [(&str, Status, Trust); 7] = [
+const LEDGER: [(&str, Status, Trust); 8] = [
     ("INV-1042", Status::Paid, Trust::Confirmed),
     ("INV-1043", Status::Paid, Trust::Confirmed),
     ("INV-1044", Status::Cancelled, Trust::Confirmed),
@@ -15,10 +15,11 @@ const LEDGER: [(&str, Status, Trust); 7] = [
     ("INV-1047", Status::Created, Trust::Confirmed),
     ("INV-1048", Status::Paid, Trust::Confirmed),
     ("40222", Status::Paid, Trust::Unconfirmable),
+    ("ZAM-77", Status::Paid, Trust::Confirmed),
 ];
 
 /// What the letters must say at the end, in any order.
-const LETTERS: [&str; 8] = [
+const LETTERS: [&str; 9] = [
     "Paid: USD 25.00, INV-1042",
     "Awaiting Delivery: USD 40.00, INV-1043",
     "Delivered: USD 40.00, INV-1043",
@@ -27,6 +28,7 @@ const LETTERS: [&str; 8] = [
     "Paid: USD 9.99, INV-1045",
     "Paid: USD 60.00, INV-1048",
     "Paid: USD 25.00, Paynow 40222",
+    "Paid: ZAM-77",
 ];
 
 /// Plays every scene, then compares.
@@ -39,6 +41,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), Trouble> {
     recut(stage).await?;
     lost_callback(stage).await?;
     button(stage).await?;
+    poland(stage).await?;
     compare(stage).await
 }
 
@@ -130,6 +133,22 @@ async fn button(stage: &Stage) -> Result<(), Trouble> {
     let sale = ButtonSale { reference: "40222".into(), paid: "26.30".into(), ..ButtonSale::default() };
     answered(Some(stage.gateway.post_button(&stage.url("button"), &sale).await?), 200)?;
     tell(&stage.wait_for("40222", |story| story.known.payment.trust == Trust::Unconfirmable).await?);
+    Ok(())
+}
+
+async fn poland(stage: &Stage) -> Result<(), Trouble> {
+    scene(
+        "9. A customer in Poland pays ZAM-77. NEW arrives, CONFIRMED is lost; paynowd asks. No message says how much.",
+    );
+    let payment = stage.poland.create("ZAM-77", 4599, Some(&stage.url("poland")));
+    answered(stage.poland.move_to(&payment, "NEW").await?.status(), 200)?;
+    tell(&stage.wait_for("ZAM-77", |story| story.known.payment.status == Status::Created).await?);
+    stage.poland.set_status(&payment, "CONFIRMED")?;
+    let story = stage.wait_for("ZAM-77", confirmed(Status::Paid)).await?;
+    tell(&story);
+    if let Some(amount) = story.known.payment.facts.amount {
+        return Err(Trouble::Unexpected(format!("the amount of ZAM-77 should be unknown, but is {amount}")));
+    }
     Ok(())
 }
 

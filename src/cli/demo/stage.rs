@@ -13,11 +13,14 @@ use tokio::net::UnixDatagram;
 use crate::domain::Payment;
 use crate::ledger::{Filter, LedgerError, Reader, Story};
 use crate::protocol::Key;
-use crate::simulator::{Simulator, SimulatorError, SimulatorSettings};
+use crate::simulator::{Simulator, SimulatorError, SimulatorSettings, poland};
 
 /// A key for the shop and one for its button: made up, and only ever good against the simulator.
 const SHOP_KEY: &str = "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977";
 const BUTTON_KEY: &str = "5a1d0e1c-7b6f-4c0a-9f0e-2d4b8c6a1e35";
+
+/// The sandbox credentials that Paynow Poland's documentation prints: the Api-Key and the Signature-Key.
+const POLISH_KEYS: (&str, &str) = ("97a55694-5478-43b5-b406-fb49ebfdd2b5", "b305b996-bca5-4404-a0b7-2ccea3d2b64b");
 
 /// Written into the directory, so that only a demo's own directory is ever emptied.
 const MARK: &str = "made-by-paynowd-demo";
@@ -64,6 +67,7 @@ pub(super) struct Letter {
 /// Everything the script plays with.
 pub(super) struct Stage {
     pub(super) gateway: Simulator,
+    pub(super) poland: poland::Simulator,
     pub(super) public: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) ledger: Reader,
@@ -73,7 +77,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Empties the directory, starts the simulator and the daemon, and waits until both are up.
+    /// Empties the directory, starts the simulators and the daemon, and waits until all are up.
     pub(super) async fn set(directory: &Path) -> Result<Self, Trouble> {
         clear(directory)?;
         let gateway = Simulator::start(SimulatorSettings {
@@ -82,15 +86,26 @@ impl Stage {
             ..SimulatorSettings::new("1201", Key::opaque(SHOP_KEY))
         })
         .await?;
-        for (name, key) in [("shop.key", SHOP_KEY), ("button.key", BUTTON_KEY)] {
+        let poland = poland::Simulator::start(poland::SimulatorSettings {
+            time_factor: 20,
+            ..poland::SimulatorSettings::new(POLISH_KEYS.0, Key::opaque(POLISH_KEYS.1))
+        })
+        .await?;
+        let keys = [
+            ("shop.key", SHOP_KEY),
+            ("button.key", BUTTON_KEY),
+            ("poland.api.key", POLISH_KEYS.0),
+            ("poland.key", POLISH_KEYS.1),
+        ];
+        for (name, key) in keys {
             write(&directory.join(name), key)?;
         }
         let settings = directory.join("daemon.toml");
-        write(&settings, &configuration(gateway.origin()))?;
+        write(&settings, &configuration(gateway.origin(), poland.origin()))?;
         let (daemon, public, admin) = start(directory, &settings).await?;
         let ledger_file = directory.join("paynowd.db");
         let ledger = Reader::open(&ledger_file)?;
-        Ok(Self { gateway, public, admin, ledger, ledger_file, mail: directory.join("mail"), daemon })
+        Ok(Self { gateway, poland, public, admin, ledger, ledger_file, mail: directory.join("mail"), daemon })
     }
 
     /// The result URL of an integration.
@@ -157,7 +172,7 @@ impl Stage {
         Ok(letters.into_iter().map(|(_, letter)| letter).collect())
     }
 
-    /// Ends the daemon in good order, then the simulator.
+    /// Ends the daemon in good order, then the simulators.
     pub(super) async fn strike(mut self) -> Result<(), Trouble> {
         if let Some(daemon) = rustix::process::Pid::from_raw(self.daemon.id().cast_signed()) {
             rustix::process::kill_process(daemon, rustix::process::Signal::TERM)
@@ -175,6 +190,7 @@ impl Stage {
             }
         };
         self.gateway.stop().await;
+        self.poland.stop().await;
         if ended.success() { Ok(()) } else { Err(Trouble::Unexpected(format!("the daemon ended with {ended}"))) }
     }
 }
@@ -206,7 +222,7 @@ fn write(file: &Path, text: &str) -> Result<(), Trouble> {
 }
 
 /// The demo's configuration: like a shop's, in a hurry.
-fn configuration(gateway: &str) -> String {
+fn configuration(gateway: &str, poland: &str) -> String {
     format!(
         r#"# Written by `paynowd demo`. The shipped daemon.toml explains every key.
 [server]
@@ -236,6 +252,14 @@ protocol = "paynow-zimbabwe-button"
 key_files = ["button.key"]
 currency = "USD"
 notify = ["owner@shop.example"]
+
+[integrations.poland]
+protocol = "paynow-poland"
+api_key_file = "poland.api.key"
+key_files = ["poland.key"]
+currency = "PLN"
+notify = ["owner@shop.example"]
+gateway = "{poland}"
 "#
     )
 }

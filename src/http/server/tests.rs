@@ -129,6 +129,18 @@ async fn a_slow_body_gets_408() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_heard_out_and_not_answered_in_time_gets_503() {
+    let hanging = |request: Request<Incoming>| async move {
+        request.extensions().get::<HeardOut>().unwrap().set();
+        std::future::pending::<Response>().await
+    };
+    let limits = Limits { request_timeout: Duration::from_millis(100), ..Limits::default() };
+    let house = House::open(limits, hanging).await;
+    let answer = house.ask(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 5\r\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_slow_head_is_closed_without_a_word() {
     let header_timeout = Duration::from_millis(50);
     let house = House::open(Limits { header_timeout, ..Limits::default() }, fine).await;

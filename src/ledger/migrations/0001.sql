@@ -78,8 +78,9 @@ CREATE TABLE poll_log (
 ) STRICT, WITHOUT ROWID;
 
 -- Letters to be sent, written in the transaction of the fact they tell.
+-- A number is never used twice: a letter may be on its way when its row is withdrawn.
 CREATE TABLE outbox (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     payment_id INTEGER NOT NULL REFERENCES payment (id),
     notice     TEXT    NOT NULL,
     recipient  TEXT    NOT NULL,

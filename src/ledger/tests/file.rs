@@ -69,7 +69,7 @@ async fn there_is_one_daemon_and_any_number_of_commands() {
     assert!(matches!(Ledger::open(&settings(house.path()), Role::Daemon), Err(LedgerError::InUse { .. })));
     let commands = [0, 1].map(|_| Ledger::open(&settings(house.path()), Role::Command).unwrap());
     for command in commands {
-        command.ping().await.unwrap();
+        command.ping(Admission::Wait).await.unwrap();
         command.close();
     }
     let (path, House { home: _home, ledger, .. }) = (house.path(), house);
@@ -107,4 +107,21 @@ async fn a_lock_held_by_another_process_costs_an_error_and_nothing_after_it() {
     foreign.execute_batch("ROLLBACK").unwrap();
     assert_eq!(house.hear(&body, at(1), Admission::Refuse).await.unwrap().outcome, Outcome::Opened);
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM event"), Some(1));
+}
+
+#[tokio::test]
+async fn a_full_queue_before_a_writer_that_hangs_is_no_sign_of_life() {
+    let house = House::with(terms(), |settings| settings.queue = 1);
+    assert!(house.ledger.answers_within(Duration::from_secs(5)).await);
+    let other = house.foreign();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let patience = Duration::from_millis(100);
+    // One is in the writer's hands, one fills the queue.
+    for _ in 0..2 {
+        tokio::time::timeout(patience, house.ledger.ping(Admission::Refuse)).await.unwrap_err();
+    }
+    assert!(matches!(house.ledger.ping(Admission::Refuse).await, Err(LedgerError::Full)));
+    assert!(!house.ledger.answers_within(patience).await);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(house.ledger.answers_within(Duration::from_secs(5)).await);
 }

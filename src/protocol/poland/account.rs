@@ -16,7 +16,7 @@ use crate::protocol::{Answer, Gateway, Post, Question, Rejection, Setup, Unprove
 pub struct Account(Setup);
 
 /// What differs between what they tell and what they answer.
-struct Said<'a> {
+struct Telling<'a> {
     channel: Channel,
     evidence: Evidence,
     said_at: Option<SaidAt>,
@@ -33,21 +33,22 @@ impl Account {
     fn observation(
         &self,
         (key, status, word): (GatewayKey, Status, WireStatus),
-        said: Said<'_>,
+        telling: Telling<'_>,
         at: Timestamp,
     ) -> Observation {
         Observation {
             integration: self.0.integration.clone(),
             key,
             at,
-            channel: said.channel,
-            evidence: said.evidence,
+            asked: None,
+            channel: telling.channel,
+            evidence: telling.evidence,
             status,
             wire_status: Some(word),
-            said_at: said.said_at,
-            facts: said.facts,
+            said_at: telling.said_at,
+            facts: telling.facts,
             poll_url: None,
-            body: said.body.to_vec(),
+            body: telling.body.to_vec(),
         }
     }
 }
@@ -74,14 +75,14 @@ impl Gateway for Account {
             reason: bad.to_string(),
             key: message.get("paymentId").and_then(|id| payment_id(id.as_str()?).ok()),
         })?;
-        let said = Said {
+        let telling = Telling {
             channel: Channel::Post,
             evidence: Evidence::HmacSha256,
             said_at: Some(told.modified_at),
             facts: Facts { reference: told.external_id, ..Facts::default() },
             body: post.body,
         };
-        Ok(Verified::attest(self.observation((told.payment_id, told.status, told.wire_status), said, at), key))
+        Ok(Verified::attest(self.observation((told.payment_id, told.status, told.wire_status), telling, at), key))
     }
 
     fn origin(&self) -> &Origin {
@@ -107,14 +108,15 @@ impl Gateway for Account {
         if reply.payment_id != payment.key {
             return Err(Unproven::OtherPayment);
         }
-        let said = Said {
+        let telling = Telling {
             channel: Channel::Poll,
             evidence: Evidence::Tls,
             said_at: None,
             facts: Facts::default(),
             body: answer.body,
         };
-        Ok(Verified::attest(self.observation((reply.payment_id, reply.status, reply.wire_status), said, at), 0))
+        let told = self.observation((reply.payment_id, reply.status, reply.wire_status), telling, at);
+        Ok(Verified::attest(Observation { asked: Some(answer.asked), ..told }, 0))
     }
 
     fn examine(&self, specimen: &Specimen<'_>) -> Examination {

@@ -112,14 +112,19 @@ fn every_question_has_a_number_of_its_own_and_is_signed_with_the_current_key() {
     };
     assert_ne!(value(&one, "idempotency-key"), value(&other, "idempotency-key"));
     assert!(value(&one, "idempotency-key").len() <= 45);
-    let envelope = signature::envelope(API_KEY, &value(&one, "idempotency-key"), &Default::default(), "");
+    let envelope =
+        signature::envelope(API_KEY, &value(&one, "idempotency-key"), &std::collections::BTreeMap::new(), "");
     assert_eq!(value(&one, "signature"), signature::sign(envelope.as_bytes(), &Key::opaque("new")));
 }
 
 #[test]
 fn an_answer_is_evidence_by_certificate_and_only_about_the_payment_that_was_asked_about() {
     let answer = |body: &str| {
-        account().read_answer(&payment(), &Answer { status: 200, body: body.as_bytes() }, Timestamp::UNIX_EPOCH)
+        account().read_answer(
+            &payment(),
+            &Answer { status: 200, body: body.as_bytes(), asked: Timestamp::UNIX_EPOCH },
+            Timestamp::UNIX_EPOCH,
+        )
     };
     let seen = answer(r#"{"paymentId":"NOLV-8F9-08K-WGD","status":"CONFIRMED"}"#).unwrap().into_value();
     assert_eq!((seen.channel, seen.evidence, seen.status), (Channel::Poll, Evidence::Tls, Status::Paid));

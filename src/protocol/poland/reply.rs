@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &str) -> Result<StatusReply, Unproven> {
-        StatusReply::read(&Answer { status, body: body.as_bytes() }, 64)
+        StatusReply::read(&Answer { status, body: body.as_bytes(), asked: crate::domain::Timestamp::UNIX_EPOCH }, 64)
     }
 
     fn error(kind: &str) -> String {

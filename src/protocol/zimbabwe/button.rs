@@ -35,6 +35,7 @@ impl Gateway for Button {
             integration: self.0.integration.clone(),
             key: gateway_key,
             at,
+            asked: None,
             channel: Channel::Button,
             evidence: Evidence::Sha512,
             status: Status::Paid,

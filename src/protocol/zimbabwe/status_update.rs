@@ -95,6 +95,7 @@ impl StatusUpdates {
             integration: self.0.integration.clone(),
             key: update.poll_url.key(),
             at,
+            asked: None,
             channel,
             evidence: Evidence::Sha512,
             status: update.status,
@@ -161,7 +162,8 @@ impl Gateway for StatusUpdates {
         if update.poll_url.key() != payment.key {
             return Err(Unproven::OtherPayment);
         }
-        Ok(Verified::attest(self.observation(update, Channel::Poll, answer.body, at), key))
+        let told = self.observation(update, Channel::Poll, answer.body, at);
+        Ok(Verified::attest(Observation { asked: Some(answer.asked), ..told }, key))
     }
 
     fn examine(&self, specimen: &Specimen<'_>) -> Examination {

@@ -5,6 +5,7 @@ pub mod letters;
 pub mod post_office;
 pub mod settings;
 pub mod slow_gateway;
+mod views;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -14,11 +15,9 @@ use std::time::{Duration, Instant};
 
 use paynowd::protocol::Key;
 use paynowd::simulator::{PostSpec, SimulatedPayment, Simulator, SimulatorSettings};
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 
-use letters::Letter;
 pub use settings::Settings;
 
 /// The shop's key and its button's: made up, and only ever good against the simulator.
@@ -156,7 +155,18 @@ impl House {
 
     /// Runs a command on the house's configuration to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap()
+        let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if end.recv_timeout(DEADLINE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        watchdog.join().unwrap();
+        output
     }
 
     /// The same; it must end well. Returns what it printed.
@@ -171,86 +181,6 @@ impl House {
         command.arg("-c").arg(self.path("daemon.toml")).args(arguments);
         command.env("NOTIFY_SOCKET", self.path("notify")).envs(self.environment.iter().map(|(n, v)| (n, v)));
         command
-    }
-
-    /// `payments list --json` with these filters.
-    pub fn payments_json(&self, filters: &[&str]) -> Vec<Value> {
-        json_lines(&self.done(&[&["payments", "list", "--json"], filters].concat()))
-    }
-
-    /// `mail list --json`.
-    pub fn mail_json(&self) -> Vec<Value> {
-        json_lines(&self.done(&["mail", "list", "--json"]))
-    }
-
-    /// `payments show KEY --json`, of the one payment there is by this name.
-    pub fn show_json(&self, key: &str) -> Value {
-        self.story(key).unwrap_or_else(|| panic!("no payment {key}:\n{}", self.log()))
-    }
-
-    /// The same, if there is one yet.
-    pub fn story(&self, key: &str) -> Option<Value> {
-        let output = self.run(&["payments", "show", key, "--json"]);
-        let mut stories = json_lines(&String::from_utf8(output.stdout).unwrap());
-        assert!(stories.len() < 2, "several payments are called {key}");
-        stories.pop()
-    }
-
-    /// Waits until the payment is as `wanted`, and returns it as `payments show --json` does.
-    pub async fn until(&self, key: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut last = None;
-        self.wait(|| {
-            last = self.story(key);
-            last.clone().filter(&wanted)
-        })
-        .await
-        .unwrap_or_else(|| panic!("the payment does not become as it should: {last:#?}\n{}", self.log()))
-    }
-
-    /// Waits until the payment stands at this status with this trust.
-    pub async fn until_it_is(&self, key: &str, status: &str, trust: &str) -> Value {
-        self.until(key, |story| story["status"] == status && story["trust"] == trust).await
-    }
-
-    /// Waits until `look` sees something.
-    pub async fn wait<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        let until = Instant::now() + DEADLINE;
-        loop {
-            let seen = look();
-            if seen.is_some() || Instant::now() > until {
-                return seen;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Waits until the log says this.
-    pub async fn until_logged(&self, words: &str) {
-        let seen = self.wait(|| self.log().contains(words).then_some(())).await;
-        assert!(seen.is_some(), "the log never says {words:?}:\n{}", self.log());
-    }
-
-    /// The letters in the directory, the oldest first.
-    pub fn letters(&self) -> Vec<Letter> {
-        letters::read(&self.path("mail"))
-    }
-
-    /// Waits until there are so many letters, and returns them.
-    pub async fn until_letters(&self, count: usize) -> Vec<Letter> {
-        let letters = self.wait(|| Some(self.letters()).filter(|letters| letters.len() >= count)).await;
-        letters.unwrap_or_else(|| panic!("there are not {count} letters:\n{}", self.log()))
-    }
-
-    /// Kind and reason of everything in quarantine, the oldest first.
-    pub fn quarantine(&self) -> Vec<(String, String, Option<String>)> {
-        let ledger = self.ledger();
-        let mut rows = ledger.prepare("SELECT kind, reason, peer FROM quarantine ORDER BY id").unwrap();
-        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect()
-    }
-
-    /// The ledger, opened by another process: ours.
-    pub fn ledger(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.path("paynowd.db")).unwrap()
     }
 
     pub fn log(&self) -> String {
@@ -316,8 +246,4 @@ pub fn write(path: &Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
-}
-
-fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

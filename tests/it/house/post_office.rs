@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,6 +32,8 @@ pub enum Verdict {
     Later,
     /// 550 to its recipient.
     Refuse,
+    /// The letter is heard to its end, and taken when the test says so.
+    TakeLate,
     /// The letter is heard to its end, and nothing is said any more.
     FallSilent,
 }
@@ -47,6 +50,7 @@ struct Heard {
     plan: Mutex<VecDeque<Verdict>>,
     letters: Mutex<Vec<(Verdict, String, Letter)>>,
     lines: Mutex<Vec<String>>,
+    gate: Notify,
 }
 
 impl PostOffice {
@@ -69,6 +73,11 @@ impl PostOffice {
     /// Every letter heard to its end: what became of it, its envelope's recipient, the letter.
     pub fn letters(&self) -> Vec<(Verdict, String, Letter)> {
         self.heard.letters.lock().unwrap().clone()
+    }
+
+    /// Takes the letter that is waiting to be taken late.
+    pub fn take_it(&self) {
+        self.heard.gate.notify_one();
     }
 
     /// Every command heard.
@@ -127,16 +136,20 @@ impl Heard {
                     match verdict {
                         Verdict::Later => say(&mut desk, "451 not now").await?,
                         Verdict::Refuse => say(&mut desk, "550 no such user").await?,
-                        Verdict::Take | Verdict::FallSilent => say(&mut desk, "250 ok").await?,
+                        Verdict::Take | Verdict::TakeLate | Verdict::FallSilent => say(&mut desk, "250 ok").await?,
                     }
                 }
                 "DATA" => {
                     say(&mut desk, "354 go").await?;
                     let letter = self.letter(&mut desk).await?;
                     self.letters.lock().unwrap().push((verdict, recipient.clone(), letter));
-                    if verdict == Verdict::FallSilent {
-                        let _ = desk.read_to_end(&mut Vec::new()).await;
-                        return None;
+                    match verdict {
+                        Verdict::FallSilent => {
+                            let _ = desk.read_to_end(&mut Vec::new()).await;
+                            return None;
+                        }
+                        Verdict::TakeLate => self.gate.notified().await,
+                        Verdict::Take | Verdict::Later | Verdict::Refuse => {}
                     }
                     say(&mut desk, "250 taken").await?;
                 }
