@@ -89,7 +89,8 @@ fn fetch(config: &Config, wanted: &Arguments) -> Result<Message, Exit> {
         Exit::Unavailable
     };
     let integration = wanted.integration.clone();
-    if let Ok(id) = wanted.message.parse::<i64>() {
+    // What waits in quarantine is nobody's own message, and is not signed.
+    if let Some(id) = wanted.message.parse::<i64>().ok().filter(|_| !wanted.sign) {
         let found = Reader::open(&config.ledger.path).and_then(|reader| reader.quarantined(id));
         let Some((post, body)) = found.map_err(|error| unavailable(error.to_string()))? else {
             output::complain(&format!(

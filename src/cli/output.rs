@@ -9,8 +9,18 @@ static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints one line to standard output. `false` if it is of no use to go on: nobody reads any more, or it is lost.
 pub(super) fn line(text: impl Display) -> bool {
-    let printed = writeln!(io::stdout().lock(), "{text}");
-    if let Err(error) = &printed
+    arrived(&writeln!(io::stdout().lock(), "{text}"))
+}
+
+/// The same with bytes as they are.
+pub(super) fn bytes(bytes: &[u8]) -> bool {
+    let mut out = io::stdout().lock();
+    arrived(&out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Says so, once, if something is lost.
+fn arrived(printed: &io::Result<()>) -> bool {
+    if let Err(error) = printed
         && error.kind() != io::ErrorKind::BrokenPipe
         && !LOST.swap(true, Ordering::Relaxed)
     {
@@ -22,12 +32,6 @@ pub(super) fn line(text: impl Display) -> bool {
 /// Whether all that was printed has arrived, or was not wanted.
 pub(super) fn is_whole() -> bool {
     !LOST.load(Ordering::Relaxed)
-}
-
-/// Writes bytes as they are to standard output. `false` once nobody reads any more.
-pub(super) fn bytes(bytes: &[u8]) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
 }
 
 /// Says what went wrong, to standard error.

@@ -116,6 +116,12 @@ async fn nothing_that_came_over_a_wire_moves_a_cursor_or_turns_a_line_around() {
         &["payments", "show", tricky],
         &["payments", "show", "\u{1b}[2J\u{202e}"],
         &["mail", "list"],
+        &["quarantine", "list"],
+        &["quarantine", "show", "1"],
+        &["quarantine", "show", "2"],
+        &["quarantine", "release", "--all"],
+        &["explain", "1"],
+        &["explain", "2"],
     ] {
         let output = house.run(command);
         let seen = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

@@ -123,10 +123,17 @@ fn places(house: &House, office: &PostOffice) -> Vec<(&'static str, String)> {
     let mut places = vec![
         ("log", house.log()),
         ("letters", letters),
-        ("tables", said(&["payments", "list"]) + &said(&["mail", "list"])),
+        ("tables", said(&["payments", "list"]) + &said(&["mail", "list"]) + &said(&["quarantine", "list"])),
         ("check", said(&["check"])),
         ("json", said(&["payments", "list", "--json"]) + &said(&["mail", "list", "--json"])),
+        ("quarantine", said(&["quarantine", "list", "--json"]) + &said(&["quarantine", "release", "--all"])),
+        ("verify", said(&["ledger", "verify"]) + &said(&["ledger", "verify", "--json"])),
     ];
+    let quarantined = house.quarantine().len();
+    assert!(quarantined > 5, "{quarantined}");
+    for id in 1..=quarantined {
+        places.push(("explain", said(&["explain", &id.to_string()]) + &said(&["explain", &id.to_string(), "--json"])));
+    }
     for payment in house.payments_json(&[]) {
         let key = payment["gateway_key"].as_str().unwrap();
         places.push(("json", said(&["payments", "show", key, "--json"])));

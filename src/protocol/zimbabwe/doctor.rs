@@ -13,18 +13,13 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::Rule;
-use super::mistakes::{Covered, Deviation, Order, Place, Reading, Recipe, Taken, Way, usual};
+use super::mistakes::{Covered, Deviation, Order, Place, Recipe, Taken, Way, usual};
+use super::wire::{Wire, decoded, trim, wire};
 use crate::protocol::doctor::{Examination, Fit, Mistake, Prefix, Specimen, beginning};
 use crate::protocol::{Keys, Setup};
 
 /// How long a message may be for two mistakes at once to be looked for: a real one is a tenth of it.
 const SHORT: usize = 8 * 1024;
-
-/// A field as it stands on the wire.
-struct Wire<'a> {
-    name: &'a [u8],
-    value: &'a [u8],
-}
 
 /// What a digest is compared with.
 enum Target<'a> {
@@ -54,24 +49,6 @@ pub(super) fn examine(specimen: &Specimen<'_>, rule: Rule, setup: &Setup) -> Exa
         expected,
         due: search.digest(&Way::right(rule), &due, 0).map(|digest| beginning(&digest)),
         tried: search.tried,
-    }
-}
-
-/// The fields of a form as they travel, however broken it is.
-fn wire(body: &[u8]) -> impl Iterator<Item = Wire<'_>> {
-    body.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
-        match field.iter().position(|byte| *byte == b'=') {
-            Some(at) => {
-                Wire { name: field.get(..at).unwrap_or_default(), value: field.get(at + 1..).unwrap_or_default() }
-            }
-            None => Wire { name: field, value: &[] },
-        }
-    })
-}
-
-impl Wire<'_> {
-    fn is_hash(&self) -> bool {
-        decoded(self.name, true).eq_ignore_ascii_case(b"hash")
     }
 }
 
@@ -260,47 +237,6 @@ fn plain<D: Digest>(parts: [&[u8]; 3]) -> Vec<u8> {
 fn keyed(mut mac: impl Mac, text: &[u8]) -> Option<Vec<u8>> {
     mac.update(text);
     Some(mac.finalize().into_bytes().to_vec())
-}
-
-impl Reading {
-    fn read(self, raw: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Decoded => decoded(raw, true),
-            Self::Undecoded => raw.to_vec(),
-            Self::PlusKept => decoded(raw, false),
-            Self::DecodedTwice => decoded(&decoded(raw, true), true),
-            Self::Latin1 => {
-                let text = decoded(raw, true);
-                let narrow = std::str::from_utf8(&text).ok().and_then(|text| {
-                    text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>()
-                });
-                narrow.unwrap_or(text)
-            }
-        }
-    }
-}
-
-/// URL-decodes once; what is no escape stays as it is.
-fn decoded(raw: &[u8], plus_is_blank: bool) -> Vec<u8> {
-    let mut text = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((first, tail)) = rest.split_first() {
-        let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let escaped = digit(0).zip(digit(1)).filter(|_| *first == b'%');
-        let byte = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        let blank = *first == b'+' && plus_is_blank;
-        text.push(byte.unwrap_or(if blank { b' ' } else { *first }));
-        rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
-    }
-    text
-}
-
-/// Without the blanks around it, as `hash` trims where it is text.
-fn trim(value: &[u8]) -> Cow<'_, [u8]> {
-    match std::str::from_utf8(value) {
-        Ok(text) => Cow::Borrowed(text.trim().as_bytes()),
-        Err(_) => Cow::Borrowed(value.trim_ascii()),
-    }
 }
 
 #[cfg(test)]

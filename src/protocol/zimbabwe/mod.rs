@@ -13,6 +13,7 @@ pub mod hash;
 mod mistakes;
 mod outbound;
 pub mod status_update;
+mod wire;
 
 pub use button::Button;
 pub use fields::{Fields, NotAForm};
