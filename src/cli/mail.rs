@@ -5,7 +5,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{self, Table, stamp};
+use super::output::{self, Table};
+use super::when::stamp;
 use super::{Place, block_on, misconfigured};
 use crate::config::{Config, LedgerConfig};
 use crate::daemon;

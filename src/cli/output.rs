@@ -4,10 +4,6 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::SecondsFormat;
-
-use crate::domain::Timestamp;
-
 /// Set once something was to be printed and is lost.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -53,11 +49,6 @@ pub(super) fn complain_of(error: &dyn std::error::Error) {
         cause = deeper.source();
     }
     complain(&trouble);
-}
-
-/// An instant as it is printed: RFC 3339, UTC.
-pub(super) fn stamp(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{self, Table, stamp};
-use super::when::Period;
+use super::output::{self, Table};
+use super::when::{Period, stamp};
 use super::{Place, block_on, misconfigured};
 use crate::config::LedgerConfig;
 use crate::daemon;

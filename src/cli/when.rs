@@ -1,6 +1,6 @@
-//! Days and instants on the command line.
+//! Days and instants on the command line, and how instants are printed.
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
 use clap::Args;
 
 use crate::domain::Timestamp;
@@ -27,6 +27,11 @@ impl Period {
             None => (self.since, self.until),
         }
     }
+}
+
+/// An instant as it is printed: RFC 3339, UTC.
+pub(super) fn stamp(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn day(text: &str) -> Result<NaiveDate, String> {

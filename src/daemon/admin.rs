@@ -7,7 +7,7 @@ use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, StatusCode, body::Incoming};
 
 use crate::http::{self, Response};
-use crate::ledger::{Admission, Ledger};
+use crate::ledger::Ledger;
 
 /// How long the ledger may take to answer before the daemon calls itself not ready.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ pub(super) async fn handle(ledger: Arc<Ledger>, request: Request<Incoming>) -> R
     if page == "/healthz" {
         return http::text(StatusCode::OK, "alive\n");
     }
-    match tokio::time::timeout(PATIENCE, ledger.ping(Admission::Refuse)).await {
+    match tokio::time::timeout(PATIENCE, ledger.probe(chrono::Utc::now())).await {
         Ok(Ok(())) => http::text(StatusCode::OK, "ready\n"),
         Ok(Err(error)) => http::text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {error}\n")),
         Err(_) => http::text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the ledger does not answer\n"),

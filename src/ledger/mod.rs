@@ -220,6 +220,14 @@ impl Ledger {
         self.writer.write(admission, |_| Ok(())).await
     }
 
+    /// Whether something can be put on disk at this moment, found out by doing it.
+    ///
+    /// # Errors
+    /// It cannot: posts would be answered 503, so the daemon is not ready.
+    pub async fn probe(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Refuse, move |desk| runs::probe(desk, now)).await
+    }
+
     /// Whether the writer gives any answer at all in this time. A full disk is an answer, and not cured by a restart;
     /// silence is.
     pub async fn answers_within(&self, patience: Duration) -> bool {

@@ -26,3 +26,14 @@ pub(super) fn note(
         .execute(params![name, millis(started), millis(finished), summary])?;
     Ok(())
 }
+
+/// How much a probe writes, in bytes: what the largest post needs, its pages and indexes included.
+const PROBE: i64 = 128 * 1024;
+
+/// Writes as much as a post may need, to see whether it can be written.
+pub(super) fn probe(desk: &Desk<'_>, now: Timestamp) -> rusqlite::Result<()> {
+    desk.connection
+        .prepare_cached("REPLACE INTO probe (id, at, filler) VALUES (1, ?1, zeroblob(?2))")?
+        .execute([millis(now), PROBE])?;
+    Ok(())
+}

@@ -9,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::exit::Exit;
-use super::super::output::{self, Table, stamp};
+use super::super::output::{self, Table};
+use super::super::when::stamp;
 use super::{of_post, peer};
 use crate::ledger::{LedgerError, Quarantined, Reader};
 use crate::mailer::is_hidden;

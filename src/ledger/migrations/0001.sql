@@ -135,3 +135,10 @@ CREATE TABLE run (
     summary  TEXT
 ) STRICT;
 CREATE INDEX run_by_name ON run (name, started);
+
+-- Written whenever somebody asks whether the ledger can be written: as much as the largest post needs.
+CREATE TABLE probe (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    at     INTEGER NOT NULL,
+    filler BLOB    NOT NULL
+) STRICT;
