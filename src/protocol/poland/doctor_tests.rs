@@ -123,3 +123,81 @@ proptest! {
         }
     }
 }
+
+/// RFC 2104, as it stands there.
+fn hmac_by_hand<D: Digest>(block: usize, key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut padded = key.to_vec();
+    padded.resize(block, 0);
+    let with = |pad: u8| padded.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>();
+    let inner = D::digest([with(0x36), text.to_vec()].concat());
+    D::digest([with(0x5c), inner.to_vec()].concat()).to_vec()
+}
+
+/// The body that arrives and its signature, made with each mistake by somebody who has only read what it says.
+fn by_hand(code: &str, value: &serde_json::Value) -> (String, String) {
+    let key = SIGNATURE_KEY.as_bytes();
+    let compact = value.to_string();
+    let pretty = serde_json::to_string_pretty(value).unwrap();
+    let right = |text: &str| hmac_by_hand::<Sha256>(64, key, text.as_bytes());
+    let base64 = |code: Vec<u8>| STANDARD.encode(code);
+    let joined = |parts: [&[u8]; 2]| Sha256::digest(parts.concat()).to_vec();
+    let signature = match code {
+        "" => base64(right(&pretty)),
+        "body-was-compact" => base64(right(&compact)),
+        "body-was-pretty" => return (compact, base64(right(&pretty))),
+        "body-padded" => return (format!("{compact}\n"), base64(right(&compact))),
+        "body-trimmed" => base64(right(&format!("{pretty}\n"))),
+        "line-ends" => return (pretty.replace('\n', "\r\n"), base64(right(&pretty))),
+        "api-key" => base64(hmac_by_hand::<Sha256>(64, API_KEY.as_bytes(), pretty.as_bytes())),
+        "key-upper-case" => {
+            base64(hmac_by_hand::<Sha256>(64, SIGNATURE_KEY.to_uppercase().as_bytes(), pretty.as_bytes()))
+        }
+        "key-with-line-end" => {
+            base64(hmac_by_hand::<Sha256>(64, format!("{SIGNATURE_KEY}\n").as_bytes(), pretty.as_bytes()))
+        }
+        "hex" => hex::encode(right(&pretty)),
+        "hex-in-base64" => base64(hex::encode(right(&pretty)).into_bytes()),
+        "hmac-sha512" => base64(hmac_by_hand::<Sha512>(128, key, pretty.as_bytes())),
+        "hmac-sha1" => base64(hmac_by_hand::<Sha1>(64, key, pretty.as_bytes())),
+        "key-appended" => base64(joined([pretty.as_bytes(), key])),
+        "key-prepended" => base64(joined([key, pretty.as_bytes()])),
+        "no-key" => base64(joined([pretty.as_bytes(), b""])),
+        other => panic!("{other}"),
+    };
+    (pretty, signature)
+}
+
+const BY_HAND: [&str; 16] = [
+    "",
+    "body-was-compact",
+    "body-was-pretty",
+    "body-padded",
+    "body-trimmed",
+    "line-ends",
+    "api-key",
+    "key-upper-case",
+    "key-with-line-end",
+    "hex",
+    "hex-in-base64",
+    "hmac-sha512",
+    "hmac-sha1",
+    "key-appended",
+    "key-prepended",
+    "no-key",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_notification_signed_with_a_mistake_is_diagnosed_as_signed_with_that_mistake(
+        code in select(&BY_HAND[..]),
+        members in prop::collection::btree_map("[a-z\"{}]{1,6}", "[a-z\\[\\],:{}\"\\\\ ]{0,12}", 1..6),
+    ) {
+        let (body, signature) = by_hand(code, &serde_json::json!(members));
+        let post = Post { body: body.as_bytes(), signatures: &[signature.as_bytes()] };
+        let found = examine(&Specimen { post, expected: None }, &setup(&[SIGNATURE_KEY]));
+        let wanted: Vec<&str> = Some(code).filter(|code| !code.is_empty()).into_iter().collect();
+        prop_assert_eq!(found.claimed.map(|fit| codes(&fit)), Some(wanted));
+    }
+}

@@ -29,16 +29,16 @@ pub(super) enum Rewriting {
 }
 
 impl Rewriting {
-    /// All that change something, the most usual first.
+    /// All that change something, the least change first.
     pub(super) const ALL: [Self; 9] = [
         Self::Trimmed,
         Self::LineEnd,
+        Self::Unix,
+        Self::Dos,
         Self::Compact,
         Self::CompactEscaped,
         Self::Pretty(2),
         Self::Pretty(4),
-        Self::Unix,
-        Self::Dos,
         Self::Sorted,
     ];
 
