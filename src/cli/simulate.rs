@@ -119,20 +119,10 @@ async fn simulate_poland(settings: poland::SimulatorSettings, misbehave: &[Misbe
     for how in misbehave {
         simulator.misbehave(Mischief::always(*how));
     }
-    // Before anybody learns that it runs, so that nobody can ask too early.
-    let stop_asked = match stop_asked() {
-        Ok(stop_asked) => stop_asked,
-        Err(error) => return unavailable(&error),
-    };
-    let origin = simulator.origin();
-    output::line(format!("Paynow Poland's twin listens on {origin}"));
-    output::line(format!("  create     {origin}/v3/payments"));
-    output::line(format!("  status     {origin}/v3/payments/PAYMENTID/status"));
-    output::line(format!("  control    {origin}/"));
-    output::line("Point an integration's gateway here, and a shop's SDK, too. Ctrl-C ends it.");
-    stop_asked.await;
+    let pages = [("create", "/v3/payments"), ("status", "/v3/payments/PAYMENTID/status"), ("control", "/")];
+    let exit = stay("Paynow Poland", simulator.origin(), &pages).await;
     simulator.stop().await;
-    Exit::Done
+    exit
 }
 
 fn unavailable(error: &dyn std::error::Error) -> Exit {
@@ -148,20 +138,30 @@ async fn simulate(settings: SimulatorSettings, misbehave: &[Misbehaviour]) -> Ex
     for how in misbehave {
         simulator.misbehave(Mischief::always(*how));
     }
+    let pages = [
+        ("initiate", "/interface/initiatetransaction"),
+        ("express", "/interface/remotetransaction"),
+        ("trace", "/interface/trace"),
+        ("control", "/"),
+    ];
+    let exit = stay("Paynow Zimbabwe", simulator.origin(), &pages).await;
+    simulator.stop().await;
+    exit
+}
+
+/// Says where a twin listens and waits until it is asked to stop.
+async fn stay(whose: &str, origin: &str, pages: &[(&str, &str)]) -> Exit {
     // Before anybody learns that it runs, so that nobody can ask too early.
     let stop_asked = match stop_asked() {
         Ok(stop_asked) => stop_asked,
         Err(error) => return unavailable(&error),
     };
-    let origin = simulator.origin();
-    output::line(format!("Paynow Zimbabwe's twin listens on {origin}"));
-    output::line(format!("  initiate   {origin}/interface/initiatetransaction"));
-    output::line(format!("  express    {origin}/interface/remotetransaction"));
-    output::line(format!("  trace      {origin}/interface/trace"));
-    output::line(format!("  control    {origin}/"));
+    output::line(format!("{whose}'s twin listens on {origin}"));
+    for (what, page) in pages {
+        output::line(format!("  {what:<9}  {origin}{page}"));
+    }
     output::line("Point an integration's gateway here, and a shop's SDK, too. Ctrl-C ends it.");
     stop_asked.await;
-    simulator.stop().await;
     Exit::Done
 }
 

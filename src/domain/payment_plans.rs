@@ -50,3 +50,19 @@ fn a_clock_that_was_set_back_does_not_keep_a_claim_waiting() {
     let (plan, _) = life.known.unwrap().unanswered(&terms(), long_ago, None);
     assert!(plan.due.unwrap() <= long_ago + MINUTE);
 }
+
+#[test]
+fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_again() {
+    let mut life = Life::confirmed(Status::Pending);
+    let asked = life.now;
+    life.now += MINUTE;
+    life.post(Status::Paid);
+    let stale = Observation { asked: Some(asked), ..seen(Channel::Poll, Status::Pending, life.now) };
+    let decision = life.hear(&stale);
+    assert_eq!((decision.outcome, decision.findings, decision.notices), (Outcome::Agreed, Vec::new(), Vec::new()));
+    assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
+    assert!(decision.plan.due.is_some_and(|due| due <= stale.at + life.terms.schedule.gap));
+
+    let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
+    assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
+}

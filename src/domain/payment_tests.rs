@@ -126,22 +126,6 @@ fn kinds(decision: &Decision) -> Vec<NoticeKind> {
 }
 
 #[test]
-fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_again() {
-    let mut life = Life::confirmed(Status::Pending);
-    let asked = life.now;
-    life.now += MINUTE;
-    life.post(Status::Paid);
-    let stale = Observation { asked: Some(asked), ..seen(Channel::Poll, Status::Pending, life.now) };
-    let decision = life.hear(&stale);
-    assert_eq!((decision.outcome, decision.findings, decision.notices), (Outcome::Agreed, Vec::new(), Vec::new()));
-    assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
-    assert!(decision.plan.due.is_some_and(|due| due <= stale.at + life.terms.schedule.gap));
-
-    let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
-    assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
-}
-
-#[test]
 fn the_first_post_opens_the_payment_and_asks_the_gateway_at_once() {
     let mut life = Life::new();
     let decision = life.post(Status::Paid);

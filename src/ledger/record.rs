@@ -9,7 +9,7 @@ use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{discrepancies, outbox, polls, quarantine};
 use crate::domain::{
-    Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
+    Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
 };
 
 /// How many payments of one reference are looked at, newest first, to see whether an order is paid twice: a shop that
@@ -59,7 +59,7 @@ pub(super) fn record(
     if known.as_ref().map(|known| known.plan) != Some(decision.plan) {
         polls::plan(desk, id, &decision.plan, seen.at)?;
     }
-    if seen.channel == crate::domain::Channel::Poll {
+    if seen.channel == Channel::Poll {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
         discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 
+use crate::domain::Timestamp;
 use crate::http::{self, BodyError, Cidr, HeardOut, Response};
 use crate::ledger::{Admission, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
@@ -188,7 +189,7 @@ impl Receiver {
         integration: &Integration,
         rejection: Rejection,
         peer: IpAddr,
-        at: crate::domain::Timestamp,
+        at: Timestamp,
         signatures: &[&[u8]],
         body: &[u8],
     ) -> Verdict {
