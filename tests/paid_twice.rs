@@ -39,6 +39,7 @@ impl House {
             mode: Mode::Live,
             announce: Announce::Confirmed,
             announce_after: Duration::from_mins(15),
+            tolerance: paynowd::domain::Amount::ZERO,
             notify_on: vec![],
             recipients: vec![],
             confirmable: true,

@@ -60,6 +60,7 @@ fn terms() -> Terms {
         mode: Mode::Live,
         announce: Announce::Confirmed,
         announce_after: Duration::from_mins(15),
+        tolerance: paynowd::domain::Amount::ZERO,
         notify_on: Status::ALL.to_vec(),
         recipients: vec![],
         confirmable: true,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paynowd::domain::{
-    Announce, Class, GatewayKey, IntegrationName, Mode, PollSchedule, Severity, Status, Terms, Timestamp, Trust,
+    Announce, Class, GatewayKey, IntegrationName, Mode, PollSchedule, Status, Terms, Timestamp, Trust,
 };
 use paynowd::ledger::{Admission, Ledger, LedgerSettings, QuarantineLimits, Role, Story, Unanswered};
 use paynowd::protocol::poland::signature;
@@ -47,6 +47,7 @@ impl House {
             mode: Mode::Live,
             announce: Announce::Confirmed,
             announce_after: Duration::from_mins(15),
+            tolerance: paynowd::domain::Amount::ZERO,
             notify_on: vec![Status::Paid],
             recipients: vec!["owner@shop.example".into()],
             confirmable: true,
@@ -150,7 +151,7 @@ async fn an_order_that_is_paid_twice_is_a_finding_once_and_a_claim_is_not_enough
     house.told(ONE, "CONFIRMED", CLOCK).await;
     assert_eq!(house.findings(), [("duplicate-payment".into(), "open".into(), 1, true)]);
     let found = house.story(TWO).discrepancies.remove(0);
-    assert_eq!((found.class, found.severity), (Class::DuplicatePayment, Severity::Critical));
+    assert_eq!(found.class, Class::DuplicatePayment);
     assert_eq!(found.found, format!("{TWO} is paid, and so is {ONE}"));
 }
 

@@ -125,6 +125,7 @@ fn terms() -> Terms {
         mode: Mode::Live,
         announce: Announce::Confirmed,
         announce_after: Duration::from_mins(15),
+        tolerance: paynowd::domain::Amount::ZERO,
         notify_on: vec![Status::Paid],
         recipients: Vec::new(),
         confirmable: true,

@@ -1,5 +1,6 @@
 //! `paynowd payments`: what is in the ledger, for people and for scripts.
 
+use chrono::Utc;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -271,7 +272,7 @@ fn of_story(story: &Story) -> Value {
             json!({
                 "id": finding.id,
                 "class": finding.class.code(),
-                "severity": finding.severity.code(),
+                "severity": finding.class.severity(Utc::now() - finding.opened).code(),
                 "state": finding.state,
                 "expected": finding.expected,
                 "found": finding.found,

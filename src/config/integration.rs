@@ -8,7 +8,7 @@ use lettre::Address;
 
 use super::reader::Section;
 use super::secrets::Vault;
-use crate::domain::{Announce, Currency, IntegrationName, Mode, Origin, PollSchedule, Status, Terms};
+use crate::domain::{Amount, Announce, Currency, IntegrationName, Mode, Origin, PollSchedule, Status, Terms};
 use crate::protocol::{Gateway, Key, Keys, Protocol, Setup};
 
 /// The states a merchant hears about without asking: what calls for an action, and what ends an order.
@@ -141,26 +141,30 @@ fn terms(section: &mut Section<'_>, schedule: &Arc<PollSchedule>) -> Option<Term
             Duration::from_mins(15),
             Duration::ZERO..=Duration::from_hours(14 * 24),
         ),
+        tolerance: section
+            .read("tolerance", "an amount like \"0.05\", in quotes", |text| text.parse().ok())
+            .unwrap_or(Amount::ZERO),
         notify_on: section
             .list("notify_on", 0..=Status::ALL.len(), format!("one of {statuses}"), Status::from_code)
             .unwrap_or_else(|| NOTIFY_ON.to_vec()),
-        recipients: recipients(section),
+        recipients: addresses(section, "notify"),
         confirmable: false,
         schedule: Arc::clone(schedule),
     };
     currency.map(|_| terms)
 }
 
-fn recipients(section: &mut Section<'_>) -> Vec<String> {
+/// The mail addresses under `key`, none of them twice.
+pub(super) fn addresses(section: &mut Section<'_>, key: &'static str) -> Vec<String> {
     let address = |text: &str| text.parse::<Address>().ok().map(|address| address.to_string());
     let rule = "a mail address like owner@shop.example";
-    let recipients = section.list("notify", 0..=MOST_RECIPIENTS, rule, address).unwrap_or_default();
+    let recipients = section.list(key, 0..=MOST_RECIPIENTS, rule, address).unwrap_or_default();
     let twice = recipients
         .iter()
         .enumerate()
         .find(|(at, one)| recipients.iter().take(*at).any(|other| other.eq_ignore_ascii_case(one)));
     if let Some((at, _)) = twice {
-        section.error("notify", format!("entry {} is there twice; remove one", at + 1));
+        section.error(key, format!("entry {} is there twice; remove one", at + 1));
     }
     recipients
 }

@@ -1,13 +1,21 @@
-//! `[reconcile]`: when the nightly run is. Says what was asked for; what is due is decided from the ledger.
+//! `[reconcile]`: the nightly run: when, how far back it looks, and who gets its report. Says what was asked for; what is
+//! due is decided from the ledger.
+
+use std::time::Duration;
 
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
+use super::integration::addresses;
 use super::reader::Section;
 
 /// Every night at half past two.
 const NIGHTLY: &str = "0 30 2 * * *";
+/// How long a payment that became final is looked at again: a gateway that corrects itself does so within days.
+const LOOK_BACK: Duration = days(7);
+/// How long a delivery may take before somebody should ask why the money is still held.
+const ESCROW_AFTER: Duration = days(7);
 /// How long a schedule may be, in bytes.
 const LONGEST: usize = 100;
 
@@ -16,8 +24,14 @@ const LONGEST: usize = 100;
 pub struct ReconcileConfig {
     /// The times of day, in `timezone`.
     pub schedule: Cron,
-    /// The zone whose clocks the schedule means, summer time and all.
+    /// The zone whose clocks the schedule means, summer time and all, and whose days are reported.
     pub timezone: Tz,
+    /// How long after it became final a payment is still asked about once a night.
+    pub look_back: Duration,
+    /// How long the gateway may hold money before that is a finding.
+    pub escrow_after: Duration,
+    /// Who gets the report; empty means everyone whom any integration notifies.
+    pub report_to: Vec<String>,
 }
 
 impl ReconcileConfig {
@@ -28,9 +42,16 @@ impl ReconcileConfig {
         let asked = section.read("schedule", rule, parse);
         let zone = "an IANA time zone like \"Africa/Harare\" or \"UTC\"";
         let timezone = section.read("timezone", zone, |text| text.parse().ok()).unwrap_or(Tz::Africa__Harare);
+        let look_back = section.duration("look_back", LOOK_BACK, Duration::ZERO..=days(90));
+        let escrow_after = section.duration("escrow_after", ESCROW_AFTER, days(1)..=days(90));
+        let report_to = addresses(&mut section, "report_to");
         section.finish();
-        Some(Self { schedule: asked.or_else(|| parse(NIGHTLY))?, timezone })
+        Some(Self { schedule: asked.or_else(|| parse(NIGHTLY))?, timezone, look_back, escrow_after, report_to })
     }
+}
+
+const fn days(count: u64) -> Duration {
+    Duration::from_hours(count * 24)
 }
 
 /// Reads five or six fields, seconds first where there are six.

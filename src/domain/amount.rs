@@ -11,7 +11,7 @@ const DECIMALS: usize = 4;
 const SCALE: i64 = 10_000;
 
 /// A non-negative amount of money, exact, in ten-thousandths of the currency's unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(i64);
 
 /// The text is not an amount: digits, optionally a point and one to four decimals.

@@ -57,6 +57,8 @@ mod tests {
             wire_status: None,
             trust: Trust::Confirmed,
             poll_url: None,
+            posted: crate::domain::Posted::Current,
+            paid_at: None,
             first_seen: Timestamp::UNIX_EPOCH,
             last_changed: Timestamp::UNIX_EPOCH,
         }

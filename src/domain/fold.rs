@@ -21,7 +21,7 @@ impl Payment {
             (Some(before), Outcome::Repeated | Outcome::Regressed | Outcome::Unrecognised) => {
                 Some(match seen.channel {
                     Channel::Post | Channel::Button => before.completed(seen),
-                    Channel::Poll => before.clone(),
+                    Channel::Poll | Channel::Trace | Channel::Import => before.clone(),
                 })
             }
             (Some(_), Outcome::Opened)

@@ -75,6 +75,20 @@ name!(
 );
 
 name!(
+    /// By which means a customer paid, in the gateway's word: `EcoCash`, `Visa`.
+    Method,
+    "must be 1 to 64 bytes without control characters",
+    |text| (1..=64).contains(&text.len()) && printable(text)
+);
+
+name!(
+    /// The merchant's own trace of an order at the gateway, given when the payment is begun: unique per merchant.
+    MerchantTrace,
+    "must be 1 to 32 characters without control characters",
+    |text| (1..=32).contains(&text.chars().count()) && printable(text)
+);
+
+name!(
     /// The gateway's identity of a payment: the GUID of the poll URL (Zimbabwe), the Paynow reference (button) or
     /// the payment id (Poland). With the integration it names one payment, and nothing the payer can type is in it.
     GatewayKey,

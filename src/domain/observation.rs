@@ -1,7 +1,8 @@
 //! Who said what of which payment, when, by which channel, and with which evidence.
 
 use super::{
-    Amount, GatewayKey, GatewayReference, IntegrationName, PollUrl, Reference, SaidAt, Status, Timestamp, WireStatus,
+    Amount, GatewayKey, GatewayReference, IntegrationName, Method, PollUrl, Reference, SaidAt, Status, Timestamp,
+    WireStatus,
 };
 
 /// How a fact reached us.
@@ -13,6 +14,10 @@ pub enum Channel {
     Button,
     /// We asked about this payment and the gateway answered.
     Poll,
+    /// We asked about an order by the merchant's trace, and the gateway answered with this payment.
+    Trace,
+    /// The merchant's own shop says that it has begun this payment. It can say no more than that.
+    Import,
 }
 
 /// What proves that the gateway said it.
@@ -24,6 +29,8 @@ pub enum Evidence {
     HmacSha256,
     /// Only that the server holds the gateway's certificate.
     Tls,
+    /// Nothing: the word of whoever may write to the ledger.
+    None,
 }
 
 /// How far a payment's state may be relied on.
@@ -55,18 +62,23 @@ macro_rules! codes {
 }
 pub(crate) use codes;
 
-codes!(Channel { Post = "post", Button = "button", Poll = "poll" });
-codes!(Evidence { Sha512 = "sha512", HmacSha256 = "hmac-sha256", Tls = "tls" });
+codes!(Channel { Post = "post", Button = "button", Poll = "poll", Trace = "trace", Import = "import" });
+codes!(Evidence { Sha512 = "sha512", HmacSha256 = "hmac-sha256", Tls = "tls", None = "none" });
 codes!(Trust { Reported = "reported", Confirmed = "confirmed", Unconfirmable = "unconfirmable" });
 
 impl Channel {
     /// What an observation by this channel is worth.
     pub const fn trust(self) -> Trust {
         match self {
-            Self::Post => Trust::Reported,
+            Self::Post | Self::Import => Trust::Reported,
             Self::Button => Trust::Unconfirmable,
-            Self::Poll => Trust::Confirmed,
+            Self::Poll | Self::Trace => Trust::Confirmed,
         }
+    }
+
+    /// Whether the gateway came to us with it, rather than we to the gateway.
+    pub const fn is_post(self) -> bool {
+        matches!(self, Self::Post | Self::Button)
     }
 }
 
@@ -81,6 +93,8 @@ pub struct Facts {
     pub amount: Option<Amount>,
     /// What the customer paid, where it is told apart (custom buttons: fees may be on top).
     pub amount_paid: Option<Amount>,
+    /// By which means the customer paid, where the gateway tells. No base field: nothing hangs on two messages agreeing.
+    pub method: Option<Method>,
 }
 
 /// One base field on which two messages disagree.
@@ -127,6 +141,7 @@ impl Facts {
             gateway_reference: seen.gateway_reference.clone().or_else(|| self.gateway_reference.clone()),
             amount: seen.amount.or(self.amount),
             amount_paid: seen.amount_paid.or(self.amount_paid),
+            method: seen.method.clone().or_else(|| self.method.clone()),
         }
     }
 }

@@ -29,11 +29,28 @@ pub struct Payment {
     pub trust: Trust,
     /// Where the gateway can be asked, as first seen: later messages cannot change it.
     pub poll_url: Option<PollUrl>,
+    /// How far the gateway's posts have told of it.
+    pub posted: Posted,
+    /// When we first heard that money came; `None` while there is none.
+    pub paid_at: Option<Timestamp>,
     /// When we first heard of it.
     pub first_seen: Timestamp,
     /// When its state, trust or base fields last changed.
     pub last_changed: Timestamp,
 }
+
+/// How far the gateway's own posts have told of a payment; the rest was learned by asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// No post ever came.
+    Never,
+    /// Posts told of earlier states, none of the present one.
+    Earlier,
+    /// A post told of the present state.
+    Current,
+}
+
+super::codes!(Posted { Never = "never", Earlier = "earlier", Current = "current" });
 
 /// What a payment and its poll plan were before an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +69,8 @@ impl Payment {
         match (known, seen.channel) {
             (None, _) => open(seen, terms),
             (Some(known), Channel::Post | Channel::Button) => known.hear_claim(seen, terms),
-            (Some(known), Channel::Poll) => known.hear_answer(seen, terms),
+            (Some(known), Channel::Poll | Channel::Trace) => known.hear_answer(seen, terms),
+            (Some(known), Channel::Import) => known.hear_shop(),
         }
     }
 
@@ -68,7 +86,14 @@ fn open(seen: &Observation, terms: &Terms) -> Decision {
     let unrecognised = seen.status == Status::Unknown;
     Decision {
         outcome: if unrecognised { Outcome::Unrecognised } else { Outcome::Opened },
-        plan: plan_after_claim(&payment, None, unrecognised, terms, seen.at),
+        plan: match seen.channel {
+            Channel::Poll | Channel::Trace => {
+                terms.schedule.watch(&payment.key, payment.status, payment.trust, Some(seen.at), seen.at)
+            }
+            Channel::Post | Channel::Button | Channel::Import => {
+                plan_after_claim(&payment, None, unrecognised || !seen.channel.is_post(), terms, seen.at)
+            }
+        },
         withdrawn: Vec::new(),
         notices: notices_of_claim(&payment, terms, seen.at),
         findings: if unrecognised { vec![unknown_word(seen)] } else { Vec::new() },
@@ -78,6 +103,19 @@ fn open(seen: &Observation, terms: &Terms) -> Decision {
 }
 
 impl Known {
+    /// The shop says that it has begun this payment. We know.
+    fn hear_shop(&self) -> Decision {
+        Decision {
+            outcome: Outcome::Agreed,
+            payment: self.payment.clone(),
+            plan: self.plan,
+            withdrawn: Vec::new(),
+            notices: Vec::new(),
+            findings: Vec::new(),
+            settled: &[],
+        }
+    }
+
     /// Somebody posted an authentic message about this payment.
     fn hear_claim(&self, seen: &Observation, terms: &Terms) -> Decision {
         let (before, now) = (&self.payment, seen.at);
@@ -257,6 +295,8 @@ impl Payment {
             wire_status: seen.wire_status.clone(),
             trust: seen.channel.trust(),
             poll_url: seen.poll_url.clone(),
+            posted: if seen.channel.is_post() { Posted::Current } else { Posted::Never },
+            paid_at: seen.status.has_had_money().then_some(seen.at),
             first_seen: seen.at,
             last_changed: seen.at,
         }
@@ -267,7 +307,7 @@ impl Payment {
     pub(super) fn completed(&self, seen: &Observation) -> Self {
         let facts = self.facts.updated_by(&seen.facts);
         let last_changed = if facts == self.facts { self.last_changed } else { seen.at };
-        Self { facts, last_changed, ..self.clone() }
+        Self { facts, last_changed, posted: self.posted_after(seen), ..self.clone() }
     }
 
     /// This payment with everything `seen` says taken over, as far as its channel is to be trusted.
@@ -278,8 +318,24 @@ impl Payment {
             wire_status: seen.wire_status.clone(),
             trust: seen.channel.trust(),
             poll_url: self.poll_url.clone().or_else(|| seen.poll_url.clone()),
+            posted: self.posted_after(seen),
+            paid_at: self.paid_at.or(Some(seen.at)).filter(|_| seen.status.has_had_money()),
             last_changed: seen.at,
             ..self.clone()
+        }
+    }
+
+    /// How far posts have told of it once `seen` is told.
+    fn posted_after(&self, seen: &Observation) -> Posted {
+        match (self.posted, seen.channel.is_post()) {
+            (Posted::Never, false) => Posted::Never,
+            (Posted::Earlier | Posted::Current, false) if seen.status != self.status => Posted::Earlier,
+            (known @ (Posted::Earlier | Posted::Current), false) => known,
+            (_, true) if seen.status == self.status || self.status.observe(seen.status) == Seen::Move => {
+                Posted::Current
+            }
+            (Posted::Current, true) => Posted::Current,
+            (Posted::Never | Posted::Earlier, true) => Posted::Earlier,
         }
     }
 }

@@ -25,6 +25,7 @@ fn terms() -> Terms {
         mode: Mode::Live,
         announce: Announce::Confirmed,
         announce_after: 15 * MINUTE,
+        tolerance: crate::domain::Amount::ZERO,
         notify_on: vec![Status::Paid, Status::AwaitingDelivery, Status::Disputed, Status::Refunded],
         recipients: vec!["owner@shop.example".into()],
         confirmable: true,
@@ -43,6 +44,7 @@ fn facts(amount: &str) -> Facts {
         gateway_reference: Some(crate::domain::GatewayReference::parse("35216224").unwrap()),
         amount: Some(amount.parse().unwrap()),
         amount_paid: None,
+        method: None,
     }
 }
 
@@ -383,4 +385,47 @@ fn a_further_claim_replaces_the_letter_about_the_one_before() {
     let decision = life.post(Status::Paid);
     assert_eq!(decision.withdrawn, [NoticeKind::Unconfirmed(Status::AwaitingDelivery)]);
     assert_eq!(decision.notices[0].due, start() + 16 * MINUTE);
+}
+
+#[test]
+fn what_only_asking_brought_is_told_from_what_a_post_told() {
+    let mut life = Life::new();
+    life.hear(&Observation { facts: Facts::default(), ..seen(Channel::Import, Status::Created, start()) });
+    assert_eq!((life.stands(), life.payment().posted), ((Status::Created, Trust::Reported), Posted::Never));
+    life.poll(Status::Paid);
+    assert_eq!((life.stands(), life.payment().posted), ((Status::Paid, Trust::Confirmed), Posted::Never));
+    assert_eq!(life.payment().facts, facts("25.00"), "the gateway's word, not the shop's");
+    life.post(Status::Created);
+    assert_eq!(life.payment().posted, Posted::Earlier);
+    life.post(Status::Paid);
+    assert_eq!(life.payment().posted, Posted::Current);
+    life.poll(Status::Refunded);
+    assert_eq!(life.payment().posted, Posted::Earlier);
+}
+
+#[test]
+fn a_payment_the_shop_has_begun_is_asked_about_at_once_and_its_word_changes_nothing_later() {
+    let mut life = Life::new();
+    let begun = life.hear(&seen(Channel::Import, Status::Created, start()));
+    assert_eq!((begun.outcome, begun.plan.due), (Outcome::Opened, Some(start())));
+    life.poll(Status::Paid);
+    let before = life.payment().clone();
+    let again = life.hear(&seen(Channel::Import, Status::Created, life.now));
+    assert_eq!((again.outcome, again.payment), (Outcome::Agreed, before));
+}
+
+#[test]
+fn money_is_dated_by_its_first_word_and_undated_when_there_is_none_after_all() {
+    let mut life = Life::new();
+    life.post(Status::Created);
+    assert_eq!(life.payment().paid_at, None);
+    let when = life.now;
+    life.post(Status::Paid);
+    life.poll(Status::Paid);
+    life.poll(Status::Disputed);
+    assert_eq!(life.payment().paid_at, Some(when));
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    life.poll(Status::Created);
+    assert_eq!(life.payment().paid_at, None);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Currency, PollSchedule, Status};
+use super::{Amount, Currency, PollSchedule, Status};
 
 /// Whether an integration's money is real.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Terms {
     pub announce: Announce,
     /// How long a claim may stay unconfirmed before a letter says so.
     pub announce_after: Duration,
+    /// By how much a payment may miss what is expected without being a finding.
+    pub tolerance: Amount,
     /// The states the merchant wants letters about.
     pub notify_on: Vec<Status>,
     /// Whom the letters go to.

@@ -54,6 +54,7 @@ pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after:
     field(seen.facts.gateway_reference.as_ref().map(|text| text.as_str().as_bytes()));
     field(number(seen.facts.amount.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
     field(number(seen.facts.amount_paid.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
+    field(seen.facts.method.as_ref().map(|text| text.as_str().as_bytes()));
     field(Some(after.0.code().as_bytes()));
     field(Some(after.1.code().as_bytes()));
     field(Some(body));

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
-use crate::domain::{Class, Finding, Severity, Timestamp};
+use crate::domain::{Class, Finding, Timestamp};
 
 /// A finding as the ledger keeps it.
 #[derive(Clone, Debug)]
@@ -13,8 +13,6 @@ pub struct Discrepancy {
     pub id: i64,
     /// Its class.
     pub class: Class,
-    /// How soon a person should look.
-    pub severity: Severity,
     /// `open` or `resolved`.
     pub state: String,
     /// What should have been.
@@ -50,18 +48,10 @@ pub(super) fn open(
             news = true;
             desk.connection
                 .prepare_cached(
-                    "INSERT INTO discrepancy (integration_id, payment_id, class, expected, found, severity, state, opened, \
-                     last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'open', ?7, ?7)",
+                    "INSERT INTO discrepancy (integration_id, payment_id, class, expected, found, state, opened, \
+                     last_seen) VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?6)",
                 )?
-                .execute(params![
-                    integration,
-                    payment,
-                    finding.class,
-                    finding.expected,
-                    finding.found,
-                    finding.class.severity(),
-                    millis(now)
-                ])?;
+                .execute(params![integration, payment, finding.class, finding.expected, finding.found, millis(now)])?;
         }
     }
     Ok(news)
@@ -91,19 +81,18 @@ pub(super) fn settle(
 pub(super) fn of_payment(connection: &Connection, payment: i64) -> rusqlite::Result<Vec<Discrepancy>> {
     connection
         .prepare_cached(
-            "SELECT id, class, severity, state, expected, found, opened, times FROM discrepancy WHERE payment_id = ?1 \
+            "SELECT id, class, state, expected, found, opened, times FROM discrepancy WHERE payment_id = ?1 \
              ORDER BY id",
         )?
         .query_map([payment], |row| {
             Ok(Discrepancy {
                 id: row.get(0)?,
                 class: rows::text(row, 1, Class::from_code)?,
-                severity: rows::text(row, 2, Severity::from_code)?,
-                state: row.get(3)?,
-                expected: row.get(4)?,
-                found: row.get(5)?,
-                opened: rows::instant(row, 6)?,
-                times: row.get(7)?,
+                state: row.get(2)?,
+                expected: row.get(3)?,
+                found: row.get(4)?,
+                opened: rows::instant(row, 5)?,
+                times: row.get(6)?,
             })
         })?
         .collect()

@@ -6,6 +6,7 @@
 mod chain;
 mod discrepancies;
 mod error;
+mod expectations;
 mod fold;
 mod outbox;
 mod polls;
@@ -29,6 +30,7 @@ use tokio::sync::Notify;
 
 pub use discrepancies::Discrepancy;
 pub use error::LedgerError;
+pub use expectations::{Expected, OnConflict};
 pub use outbox::{Attempt, Letter, LetterState};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
@@ -36,7 +38,7 @@ pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{IntegrationName, Observation, Payment, Terms, Timestamp};
+use crate::domain::{Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};
 use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
@@ -128,6 +130,21 @@ impl Ledger {
         let seen = seen.into_value();
         let body = chain::body_digest(&seen.body);
         self.writer.write(admission, move |desk| record::record(desk, &seen, &body, peer, &terms)).await
+    }
+
+    /// Stores what the merchant's books expect. A poll URL opens its payment, to be asked about at once.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same may be said again.
+    pub async fn expect(
+        &self,
+        expected: Expectation,
+        terms: Arc<Terms>,
+        on_conflict: OnConflict,
+        now: Timestamp,
+    ) -> Result<Expected, LedgerError> {
+        let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, &terms, on_conflict, now);
+        self.writer.write(Admission::Wait, expect).await
     }
 
     /// Keeps a refused post in quarantine.

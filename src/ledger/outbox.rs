@@ -205,13 +205,13 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusq
     connection
         .prepare_cached(&due_statement())?
         .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-            let (payment, recipient) = (rows::payment(row)?.1, row.get::<_, String>(16)?);
-            let kind = rows::text(row, 17, NoticeKind::from_code)?;
+            let (payment, recipient) = (rows::payment(row)?.1, row.get::<_, String>(rows::PAYMENT_COLUMNS + 1)?);
+            let kind = rows::text(row, rows::PAYMENT_COLUMNS + 2, NoticeKind::from_code)?;
             Ok(Letter {
-                id: row.get(15)?,
+                id: row.get(rows::PAYMENT_COLUMNS)?,
                 kind,
-                written: rows::instant(row, 18)?,
-                attempts: row.get(19)?,
+                written: rows::instant(row, rows::PAYMENT_COLUMNS + 3)?,
+                attempts: row.get(rows::PAYMENT_COLUMNS + 4)?,
                 token: chain::letter_token(&payment, kind, &recipient),
                 recipient,
                 payment,
@@ -252,15 +252,15 @@ pub(super) fn list(
     while let Some(row) = letters.next()? {
         let letter = LetterState {
             payment: rows::payment(row)?.1,
-            id: row.get(15)?,
-            recipient: row.get(16)?,
-            kind: rows::text(row, 17, NoticeKind::from_code)?,
-            state: row.get(18)?,
-            written: rows::instant(row, 19)?,
-            due: rows::instant(row, 20)?,
-            settled: rows::maybe_instant(row, 21)?,
-            attempts: row.get(22)?,
-            error: row.get(23)?,
+            id: row.get(rows::PAYMENT_COLUMNS)?,
+            recipient: row.get(rows::PAYMENT_COLUMNS + 1)?,
+            kind: rows::text(row, rows::PAYMENT_COLUMNS + 2, NoticeKind::from_code)?,
+            state: row.get("state")?,
+            written: rows::instant(row, rows::PAYMENT_COLUMNS + 4)?,
+            due: rows::instant(row, rows::PAYMENT_COLUMNS + 5)?,
+            settled: rows::maybe_instant(row, rows::PAYMENT_COLUMNS + 6)?,
+            attempts: row.get("attempts")?,
+            error: row.get("error")?,
         };
         if !each(letter) {
             break;

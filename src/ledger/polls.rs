@@ -189,8 +189,8 @@ mod tests {
             [(1, "created", None), (2, "disputed", Some(late)), (3, "created", Some(soon)), (4, "paid", None)]
         {
             file.execute(
-                "INSERT INTO payment (id, integration_id, gateway_key, currency, mode, status, trust, first_seen, \
-                 last_changed) VALUES (?1, 1, ?1, 'USD', 'live', ?2, 'confirmed', 0, 0)",
+                "INSERT INTO payment (id, integration_id, gateway_key, currency, mode, status, trust, posted, first_seen, \
+                 last_changed) VALUES (?1, 1, ?1, 'USD', 'live', ?2, 'confirmed', 'current', 0, 0)",
                 params![id, status],
             )
             .unwrap();

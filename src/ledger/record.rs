@@ -59,7 +59,7 @@ pub(super) fn record(
     if known.as_ref().map(|known| known.plan) != Some(decision.plan) {
         polls::plan(desk, id, &decision.plan, seen.at)?;
     }
-    if seen.channel == Channel::Poll {
+    if matches!(seen.channel, Channel::Poll | Channel::Trace) {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
         discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }
@@ -137,9 +137,9 @@ pub(super) fn find_statement() -> String {
 fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<i64> {
     desk.connection
         .prepare_cached(
-            "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, amount_paid, currency, \
-             mode, status, wire_status, trust, poll_url, first_seen, last_changed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, amount_paid, method, \
+             currency, mode, status, wire_status, trust, poll_url, posted, paid_at, first_seen, last_changed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         )?
         .insert(params![
             integration,
@@ -148,12 +148,15 @@ fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Res
             payment.facts.gateway_reference,
             payment.facts.amount,
             payment.facts.amount_paid,
+            payment.facts.method,
             payment.currency,
             payment.mode,
             payment.status,
             payment.wire_status,
             payment.trust,
             payment.poll_url,
+            payment.posted,
+            payment.paid_at.map(millis),
             millis(payment.first_seen),
             millis(payment.last_changed),
         ])
@@ -162,8 +165,9 @@ fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Res
 fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
     desk.connection
         .prepare_cached(
-            "UPDATE payment SET reference = ?2, gateway_reference = ?3, amount = ?4, amount_paid = ?5, status = ?6, \
-             wire_status = ?7, trust = ?8, poll_url = ?9, last_changed = ?10 WHERE id = ?1",
+            "UPDATE payment SET reference = ?2, gateway_reference = ?3, amount = ?4, amount_paid = ?5, method = ?6, \
+             status = ?7, wire_status = ?8, trust = ?9, poll_url = ?10, posted = ?11, paid_at = ?12, last_changed = ?13 \
+             WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -171,10 +175,13 @@ fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
             payment.facts.gateway_reference,
             payment.facts.amount,
             payment.facts.amount_paid,
+            payment.facts.method,
             payment.status,
             payment.wire_status,
             payment.trust,
             payment.poll_url,
+            payment.posted,
+            payment.paid_at.map(millis),
             millis(payment.last_changed),
         ])?;
     Ok(())
@@ -188,8 +195,8 @@ fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decisio
     desk.connection
         .prepare_cached(
             "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, said_at, said_earliest, \
-             said_latest, reference, gateway_reference, amount, amount_paid, status, trust, body, digest) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             said_latest, reference, gateway_reference, amount, amount_paid, method, status, trust, body, digest) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )?
         .execute(params![
             id,
@@ -206,6 +213,7 @@ fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decisio
             seen.facts.gateway_reference,
             seen.facts.amount,
             seen.facts.amount_paid,
+            seen.facts.method,
             after.status,
             after.trust,
             seen.body,

@@ -6,15 +6,18 @@ use rusqlite::{Row, ToSql};
 
 use super::chain::Link;
 use crate::domain::{
-    Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known, Mode,
-    Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Reference, SaidAt, Severity, Status, Timestamp, Trust,
-    WireStatus,
+    Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known,
+    MerchantTrace, Method, Mode, Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Posted, Reference, SaidAt,
+    Status, Timestamp, Trust, WireStatus,
 };
 
 /// The columns that [`payment`] reads, in its order.
 pub(super) const PAYMENT: &str = "payment.id, integration.name, gateway_key, payment.reference, payment.gateway_reference, \
-     payment.amount, payment.amount_paid, currency, mode, payment.status, payment.wire_status, payment.trust, poll_url, \
-     first_seen, last_changed";
+     payment.amount, payment.amount_paid, payment.method, payment.currency, payment.mode, payment.status, \
+     payment.wire_status, payment.trust, payment.poll_url, posted, paid_at, first_seen, last_changed";
+
+/// How many columns [`PAYMENT`] has.
+pub(super) const PAYMENT_COLUMNS: usize = 18;
 
 /// The further columns that [`known`] reads, following [`PAYMENT`].
 pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, poll.asked, \
@@ -22,12 +25,12 @@ pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, p
      WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
 
 /// Where the columns of [`KNOWN`] begin after those of [`PAYMENT`].
-const PLAN_AT: usize = 15;
+const PLAN_AT: usize = PAYMENT_COLUMNS;
 
 /// The columns that [`event`] reads, in its order.
 pub(super) const EVENT: &str = "event.id, integration.name, gateway_key, at, channel, evidence, outcome, said, \
      event.wire_status, said_at, said_earliest, said_latest, event.reference, event.gateway_reference, event.amount, \
-     event.amount_paid, event.status, event.trust, digest, body";
+     event.amount_paid, event.method, event.status, event.trust, digest, body";
 
 /// An event as it was written: what was seen, what it was found to be, and where the payment stood afterwards.
 pub(super) struct Event {
@@ -64,6 +67,9 @@ stored! {
     Reference => as_str,
     GatewayReference => as_str,
     WireStatus => as_str,
+    Method => as_str,
+    MerchantTrace => as_str,
+    Posted => code,
     PollUrl => as_str,
     Currency => code,
     Mode => code,
@@ -74,7 +80,6 @@ stored! {
     Evidence => code,
     Outcome => code,
     Class => code,
-    Severity => code,
 }
 
 impl ToSql for Amount {
@@ -98,15 +103,18 @@ pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<(i64, Payment)> {
             gateway_reference: maybe(row, 4, |text| GatewayReference::parse(text).ok())?,
             amount: amount(row, 5)?,
             amount_paid: amount(row, 6)?,
+            method: maybe(row, 7, |text| Method::parse(text).ok())?,
         },
-        currency: text(row, 7, |text| text.parse().ok())?,
-        mode: text(row, 8, Mode::from_code)?,
-        status: text(row, 9, Status::from_code)?,
-        wire_status: maybe(row, 10, |text| WireStatus::parse(text).ok())?,
-        trust: text(row, 11, Trust::from_code)?,
-        poll_url: maybe(row, 12, PollUrl::stored)?,
-        first_seen: instant(row, 13)?,
-        last_changed: instant(row, 14)?,
+        currency: text(row, 8, |text| text.parse().ok())?,
+        mode: text(row, 9, Mode::from_code)?,
+        status: text(row, 10, Status::from_code)?,
+        wire_status: maybe(row, 11, |text| WireStatus::parse(text).ok())?,
+        trust: text(row, 12, Trust::from_code)?,
+        poll_url: maybe(row, 13, PollUrl::stored)?,
+        posted: text(row, 14, Posted::from_code)?,
+        paid_at: maybe_instant(row, 15)?,
+        first_seen: instant(row, 16)?,
+        last_changed: instant(row, 17)?,
     };
     Ok((row.get(0)?, payment))
 }
@@ -146,15 +154,16 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
             gateway_reference: maybe(row, 13, |text| GatewayReference::parse(text).ok())?,
             amount: amount(row, 14)?,
             amount_paid: amount(row, 15)?,
+            method: maybe(row, 16, |text| Method::parse(text).ok())?,
         },
         poll_url: None,
-        body: row.get(19)?,
+        body: row.get(20)?,
     };
     Ok(Event {
         seen,
         outcome: text(row, 6, Outcome::from_code)?,
-        after: (text(row, 16, Status::from_code)?, text(row, 17, Trust::from_code)?),
-        digest: row.get(18)?,
+        after: (text(row, 17, Status::from_code)?, text(row, 18, Trust::from_code)?),
+        digest: row.get(19)?,
     })
 }
 

@@ -43,6 +43,7 @@ fn terms() -> Terms {
         mode: Mode::Live,
         announce: Announce::Confirmed,
         announce_after: Duration::from_mins(15),
+        tolerance: crate::domain::Amount::ZERO,
         notify_on: vec![Status::Paid, Status::Refunded],
         recipients: vec!["owner@shop.example".into()],
         confirmable: true,

@@ -15,27 +15,32 @@ CREATE TABLE payment (
     gateway_reference TEXT,
     amount            INTEGER CHECK (amount >= 0),
     amount_paid       INTEGER CHECK (amount_paid >= 0),
+    method            TEXT,             -- by which means the customer paid
     currency          TEXT    NOT NULL,
     mode              TEXT    NOT NULL,
     status            TEXT    NOT NULL,
     wire_status       TEXT,
     trust             TEXT    NOT NULL,
     poll_url          TEXT,
+    posted            TEXT    NOT NULL, -- how far posts have told of it: never, earlier, current
+    paid_at           INTEGER,          -- when money was first heard of
     first_seen        INTEGER NOT NULL,
     last_changed      INTEGER NOT NULL,
     UNIQUE (integration_id, gateway_key)
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
+CREATE INDEX payment_by_change ON payment (last_changed);
 
--- The truth: everything authentic that was ever heard, byte for byte, chained by digest.
+-- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands
+-- in the same chain: channel 'operator', with the decision as its body and nothing said of a state.
 CREATE TABLE event (
     id                INTEGER PRIMARY KEY,
-    payment_id        INTEGER NOT NULL REFERENCES payment (id),
+    payment_id        INTEGER REFERENCES payment (id),
     at                INTEGER NOT NULL,
     channel           TEXT    NOT NULL,
     evidence          TEXT    NOT NULL,
     outcome           TEXT    NOT NULL,
-    said              TEXT    NOT NULL, -- the status it speaks of
+    said              TEXT,             -- the status it speaks of
     wire_status       TEXT,
     said_at           TEXT,             -- when, by the gateway's clock, as written
     said_earliest     INTEGER,          -- what instant that means; two in the hour that October repeats
@@ -44,12 +49,14 @@ CREATE TABLE event (
     gateway_reference TEXT,
     amount            INTEGER,
     amount_paid       INTEGER,
-    status            TEXT    NOT NULL, -- the payment's afterwards
-    trust             TEXT    NOT NULL, -- the payment's afterwards
+    method            TEXT,
+    status            TEXT,             -- the payment's afterwards
+    trust             TEXT,             -- the payment's afterwards
     body              BLOB    NOT NULL,
-    digest            BLOB    NOT NULL CHECK (length(digest) = 32)
+    digest            BLOB    NOT NULL CHECK (length(digest) = 32),
+    CHECK (channel = 'operator' OR (payment_id IS NOT NULL AND said IS NOT NULL AND status IS NOT NULL AND trust IS NOT NULL))
 ) STRICT;
-CREATE INDEX event_by_payment ON event (payment_id);
+CREATE INDEX event_by_payment ON event (payment_id) WHERE payment_id IS NOT NULL;
 CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event
@@ -77,11 +84,52 @@ CREATE TABLE poll_log (
     PRIMARY KEY (payment_id, first_at)
 ) STRICT, WITHOUT ROWID;
 
--- Letters to be sent, written in the transaction of the fact they tell.
+-- What the merchant's own order book says should be paid, and where the search for it stands.
+CREATE TABLE expectation (
+    id             INTEGER PRIMARY KEY,
+    integration_id INTEGER NOT NULL REFERENCES integration (id),
+    reference      TEXT    NOT NULL,
+    amount         INTEGER NOT NULL CHECK (amount >= 0),
+    currency       TEXT    NOT NULL,
+    mode           TEXT    NOT NULL,
+    created        INTEGER NOT NULL,
+    due            INTEGER,          -- by when it should be paid
+    poll_url       TEXT,
+    trace          TEXT,
+    payment_id     INTEGER REFERENCES payment (id), -- the one behind poll_url, or found by trace
+    trace_due      INTEGER,          -- when the gateway is to be asked by trace; none once it is found or given up
+    trace_attempt  INTEGER NOT NULL DEFAULT 0,
+    traced         INTEGER,          -- when it was last asked
+    trace_answer   TEXT,             -- what that brought: 'found', 'not-found', or the code of what went wrong
+    UNIQUE (integration_id, reference)
+) STRICT;
+CREATE INDEX expectation_by_payment ON expectation (payment_id) WHERE payment_id IS NOT NULL;
+CREATE INDEX expectation_by_trace_due ON expectation (trace_due) WHERE trace_due IS NOT NULL;
+
+-- What a bank or the gateway's portal says was paid out: lines of imported files.
+CREATE TABLE settlement (
+    id             INTEGER PRIMARY KEY,
+    integration_id INTEGER NOT NULL REFERENCES integration (id),
+    line           TEXT    NOT NULL, -- what tells this line from all others of the integration
+    day            TEXT    NOT NULL, -- the civil day it was paid out, as 2026-03-12
+    reference      TEXT    NOT NULL, -- the merchant's or the gateway's, as the file has it
+    currency       TEXT    NOT NULL,
+    gross          INTEGER,
+    fee            INTEGER,
+    net            INTEGER,
+    imported       INTEGER NOT NULL,
+    payment_id     INTEGER REFERENCES payment (id), -- the one it settles
+    UNIQUE (integration_id, line)
+) STRICT;
+CREATE INDEX settlement_by_payment ON settlement (payment_id) WHERE payment_id IS NOT NULL;
+CREATE INDEX settlement_unmatched ON settlement (integration_id, reference) WHERE payment_id IS NULL;
+
+-- Letters to be sent, written in the transaction of the fact they tell: about a payment, or about a run.
 -- A number is never used twice: a letter may be on its way when its row is withdrawn.
 CREATE TABLE outbox (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    payment_id INTEGER NOT NULL REFERENCES payment (id),
+    payment_id INTEGER REFERENCES payment (id),
+    run_id     INTEGER REFERENCES run (id),
     notice     TEXT    NOT NULL,
     recipient  TEXT    NOT NULL,
     state      TEXT    NOT NULL, -- waiting, sent, refused, given-up, withdrawn
@@ -90,28 +138,34 @@ CREATE TABLE outbox (
     attempts   INTEGER NOT NULL DEFAULT 0,
     settled    INTEGER,
     error      TEXT,
-    UNIQUE (payment_id, notice, recipient)
+    UNIQUE (payment_id, notice, recipient),
+    UNIQUE (run_id, notice, recipient),
+    CHECK ((payment_id IS NULL) <> (run_id IS NULL))
 ) STRICT;
 CREATE INDEX outbox_by_due ON outbox (due) WHERE state = 'waiting';
 
--- What does not add up, open until resolved.
+-- What does not add up, open until resolved. It is about a payment, an expectation, or a whole integration; `subject`
+-- tells apart what else may be found several times of one of these.
 CREATE TABLE discrepancy (
     id             INTEGER PRIMARY KEY,
     class          TEXT    NOT NULL,
-    severity       TEXT    NOT NULL,
     state          TEXT    NOT NULL, -- open, resolved
     integration_id INTEGER NOT NULL REFERENCES integration (id),
     payment_id     INTEGER REFERENCES payment (id),
+    expectation_id INTEGER REFERENCES expectation (id),
+    subject        TEXT    NOT NULL DEFAULT '',
     expected       TEXT    NOT NULL,
     found          TEXT    NOT NULL,
     opened         INTEGER NOT NULL,
     last_seen      INTEGER NOT NULL,
     times          INTEGER NOT NULL DEFAULT 1,
     resolved       INTEGER,
-    resolution     TEXT
+    resolution     TEXT,             -- why: what settled it, or the reason a person gave
+    actor          TEXT              -- who, if it was a person
 ) STRICT;
 CREATE INDEX discrepancy_open ON discrepancy (integration_id, class, payment_id) WHERE state = 'open';
 CREATE INDEX discrepancy_by_payment ON discrepancy (payment_id) WHERE payment_id IS NOT NULL;
+CREATE INDEX discrepancy_by_expectation ON discrepancy (expectation_id) WHERE expectation_id IS NOT NULL;
 
 -- Refused posts, verbatim and bounded. A number is never given twice: people note it and come back to it.
 CREATE TABLE quarantine (
@@ -126,15 +180,21 @@ CREATE TABLE quarantine (
 ) STRICT;
 CREATE INDEX quarantine_by_integration ON quarantine (integration_id);
 
--- Runs of what happens by the clock, so that a missed one is made up once.
+-- Runs of what happens by the clock, so that a missed one is made up once, and what the nightly one reported.
 CREATE TABLE run (
-    id       INTEGER PRIMARY KEY,
-    name     TEXT    NOT NULL,
-    started  INTEGER NOT NULL,
-    finished INTEGER,
-    summary  TEXT
+    id           INTEGER PRIMARY KEY,
+    name         TEXT    NOT NULL,
+    started      INTEGER NOT NULL,
+    finished     INTEGER,
+    summary      TEXT,
+    first_day    TEXT,               -- the civil days it reported, as 2026-03-12; none if it wrote no letter
+    last_day     TEXT,
+    report       TEXT,               -- what it reported, as JSON
+    transactions BLOB,               -- the files that go with the letter
+    findings     BLOB
 ) STRICT;
 CREATE INDEX run_by_name ON run (name, started);
+CREATE UNIQUE INDEX run_by_last_day ON run (name, last_day) WHERE last_day IS NOT NULL;
 
 -- Written whenever somebody asks whether the ledger can be written: as much as the largest post needs.
 CREATE TABLE probe (

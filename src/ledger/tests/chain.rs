@@ -16,7 +16,7 @@ fn first_break(file: &Connection) -> Option<i64> {
     let mut statement = file
         .prepare(
             "SELECT event.id, name, gateway_key, at, channel, evidence, outcome, said, event.wire_status, \
-             said_at, said_earliest, said_latest, event.reference, event.gateway_reference, event.amount, event.amount_paid, event.status, event.trust, body, \
+             said_at, said_earliest, said_latest, event.reference, event.gateway_reference, event.amount, event.amount_paid, event.method, event.status, event.trust, body, \
              digest FROM event JOIN payment ON payment.id = payment_id JOIN integration ON integration.id = integration_id \
              ORDER BY event.id",
         )
@@ -26,7 +26,7 @@ fn first_break(file: &Connection) -> Option<i64> {
     while let Some(row) = rows.next().unwrap() {
         let mut canonical = Vec::new();
         append(&mut canonical, Some(&previous));
-        for column in 1..18 {
+        for column in 1..19 {
             match row.get_ref(column).unwrap() {
                 ValueRef::Blob(guid) => {
                     let hex = hex::encode(guid);
@@ -39,8 +39,8 @@ fn first_break(file: &Connection) -> Option<i64> {
                 ValueRef::Real(_) => panic!("a float in the ledger"),
             }
         }
-        append(&mut canonical, Some(&Sha256::digest(row.get_ref(18).unwrap().as_blob().unwrap())));
-        let digest: Vec<u8> = row.get(19).unwrap();
+        append(&mut canonical, Some(&Sha256::digest(row.get_ref(19).unwrap().as_blob().unwrap())));
+        let digest: Vec<u8> = row.get(20).unwrap();
         if digest != Sha256::digest(&canonical).as_slice() {
             return Some(row.get(0).unwrap());
         }

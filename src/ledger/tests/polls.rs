@@ -1,7 +1,7 @@
 //! Whom to ask when, what asking brought, and what does not add up.
 
 use super::*;
-use crate::domain::{Class, Pace, Severity};
+use crate::domain::{Class, Pace};
 
 impl House {
     /// The payments to ask about, and when the next one is.
@@ -93,7 +93,7 @@ async fn the_end_of_the_schedule_is_a_finding_counted_rather_than_repeated_and_s
     let story = house.story(1);
     assert_eq!(story.known.plan.due, None);
     let finding = &story.discrepancies[0];
-    assert_eq!((finding.class, finding.severity, &*finding.state), (Class::PaidUnconfirmed, Severity::Warning, "open"));
+    assert_eq!((finding.class, &*finding.state), (Class::PaidUnconfirmed, "open"));
     assert_eq!((story.discrepancies.len(), finding.opened), (1, at(4)));
     assert_eq!(finding.times, 6);
     house.poll(1, "Paid", at(20)).await;

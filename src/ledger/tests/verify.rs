@@ -54,7 +54,7 @@ async fn an_event_that_was_changed_dropped_or_moved_is_named() {
         ),
         (
             "INSERT INTO event SELECT 5, payment_id, at, channel, evidence, outcome, said, wire_status, said_at, \
-             said_earliest, said_latest, reference, gateway_reference, amount, amount_paid, status, trust, body, digest \
+             said_earliest, said_latest, reference, gateway_reference, amount, amount_paid, method, status, trust, body, digest \
              FROM event WHERE id = 4"
                 .to_owned(),
             5,

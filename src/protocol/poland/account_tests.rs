@@ -43,6 +43,8 @@ fn payment() -> Payment {
         wire_status: None,
         trust: Trust::Reported,
         poll_url: None,
+        posted: crate::domain::Posted::Current,
+        paid_at: None,
         first_seen: Timestamp::UNIX_EPOCH,
         last_changed: Timestamp::UNIX_EPOCH,
     }

@@ -86,6 +86,7 @@ fn sale(fields: &Fields) -> Result<(GatewayKey, Facts), String> {
         gateway_reference: Some(reference),
         amount: amount("Transaction_Amount")?,
         amount_paid: amount("Amount_Paid")?,
+        method: None,
     };
     Ok((key, facts))
 }

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::{Fields, HashError, Rule, doctor, hash, outbound};
 use crate::domain::{
-    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Observation, Origin, Payment, PollUrl, Reference,
-    Status, Timestamp, WireStatus,
+    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Method, Observation, Origin, Payment, PollUrl,
+    Reference, Status, Timestamp, WireStatus,
 };
 use crate::protocol::doctor::{Examination, NotSignable, Specimen};
 use crate::protocol::gateway::excerpt;
-use crate::protocol::{Answer, Gateway, Method, Post, Question, Rejection, Setup, Unproven, Verified};
+use crate::protocol::{self, Answer, Gateway, Post, Question, Rejection, Setup, Unproven, Verified};
 
 /// The base fields of a status update, each inside the grammar that the gateway writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ impl StatusUpdate {
                 gateway_reference: Some(field(fields, "paynowreference", |text| GatewayReference::parse(text.trim()))?),
                 amount: Some(field(fields, "amount", |text| text.trim().parse::<Amount>())?),
                 amount_paid: None,
+                method: fields.value("paymentchannel").and_then(|text| Method::parse(text.trim()).ok()),
             },
             status: status(wire_status.as_str()),
             wire_status,
@@ -131,7 +132,7 @@ impl Gateway for StatusUpdates {
 
     fn question(&self, payment: &Payment, _: Uuid) -> Option<Question> {
         let url = payment.poll_url.as_ref()?.as_str().to_owned();
-        Some(Question { method: Method::Post, url, headers: Vec::new(), body: Vec::new() })
+        Some(Question { method: protocol::Method::Post, url, headers: Vec::new(), body: Vec::new() })
     }
 
     fn read_answer(
