@@ -31,6 +31,24 @@ async fn who_wants_to_hear_at_once_is_told_at_once_and_not_again_on_confirmation
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_posted_again_is_told_to_nobody_again() {
+    let office = PostOffice::open(Protection::Plain, &[]).await;
+    let settings = Settings::usual().set("integrations.shop.announce", "reported").smtp(office.port, "none");
+    let house = House::start(settings).await;
+    let payment = house.pay("INV-32", "25.00").await;
+    office.until_letters(1).await;
+    house.until(&payment.guid, |story| letters_of(story) == [("reported:paid", "sent")]).await;
+    for _ in 0..3 {
+        assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
+    }
+    // Whatever those posts may have written went before the letter of this one.
+    house.pay("INV-33", "1.00").await;
+    let letters = office.until_letters(2).await;
+    let subjects: Vec<_> = letters.iter().map(|(.., letter)| letter.subject()).collect();
+    assert_eq!(subjects, ["Reported: Paid, USD 25.00, INV-32", "Reported: Paid, USD 1.00, INV-33"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_confirmed_in_time_is_told_plainly_and_again_once_it_is_confirmed() {
     let house = House::start(Settings::usual().set("integrations.shop.announce_after", "300ms")).await;
     house.gateway.misbehave(Misbehaviour::UnsignedError);

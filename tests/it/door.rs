@@ -3,7 +3,7 @@
 use paynowd::protocol::Key;
 use paynowd::simulator::{ButtonSale, PostSpec, Recut, Signature};
 
-use crate::house::http::{Answer, FORM, ask, post};
+use crate::house::http::{Answer, FORM, Line, ask, post, request};
 use crate::house::{BUTTON_KEY, House, SHOP_KEY, Settings};
 
 fn assert_empty(answer: &Answer, status: u16) {
@@ -41,6 +41,34 @@ async fn a_repeated_update_changes_nothing_and_answers_200() {
     let outcomes: Vec<_> = after["events"].as_array().unwrap().iter().map(|event| &event["outcome"]).collect();
     assert_eq!(outcomes, ["opened", "confirmed", "repeated", "repeated"]);
     assert_eq!(after["letters"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_first_posts_of_one_payment_at_once_open_it_once() {
+    let house = House::start(Settings::usual()).await;
+    let mut lines = Vec::new();
+    for _ in 0..16 {
+        lines.push(Line::open(house.public).await.unwrap());
+    }
+    for number in 1..=4 {
+        let payment = house.begin(&format!("INV-{number}"), "25.00");
+        let body = house.gateway.status_update_body(&payment.guid, "Sent").unwrap();
+        let bytes = request("POST", "/paynow/shop", &[FORM], body.as_bytes());
+        for line in &mut lines {
+            line.say(&bytes[..bytes.len() - 1]).await.unwrap();
+        }
+        for line in &mut lines {
+            line.say(&bytes[bytes.len() - 1..]).await.unwrap();
+        }
+        for line in &mut lines {
+            assert_empty(&line.answer().await.unwrap(), 200);
+        }
+        assert_eq!(house.payments_json(&[]).len(), number);
+        let story = house.show_json(&payment.guid);
+        let posts = story["events"].as_array().unwrap().iter().filter(|event| event["channel"] == "post");
+        let outcomes: Vec<_> = posts.map(|event| event["outcome"].as_str().unwrap()).collect();
+        assert!(outcomes[0] == "opened" && outcomes[1..].iter().all(|outcome| *outcome == "repeated"), "{outcomes:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,6 +141,34 @@ async fn a_wrong_hash_is_answered_403_and_believed_in_nothing() {
     assert_eq!(house.quarantine().len(), 9);
     assert!(house.payments_json(&[]).is_empty());
     assert_eq!(house.gateway.polls(&payment.guid), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_post_sets_nothing_off_whatever_its_fields_say() {
+    let house = House::start(Settings::usual()).await;
+    let payment = house.pay("INV-32", "25.00").await;
+    let before = house.until_it_is(&payment.guid, "paid", "confirmed").await;
+    let forged = || PostSpec::status("Refunded").signed(Signature::Wrong);
+    for spec in [
+        forged(),
+        forged().field("amount", "1.00"),
+        forged().field("amount", "25,00"),
+        forged().field("reference", "a\r\nb"),
+        forged().without("status"),
+        PostSpec::status("Quantum").signed(Signature::Wrong),
+    ] {
+        assert_eq!(house.post(&payment, &spec).await, 403);
+    }
+    assert!(house.quarantine().iter().all(|(kind, ..)| kind == "forged"), "{:?}", house.quarantine());
+    // Whatever those posts may have set off came before the poll of this one.
+    let other = house.pay("INV-33", "25.00").await;
+    house.until_it_is(&other.guid, "paid", "confirmed").await;
+    assert_eq!(house.gateway.polls(&payment.guid), 1);
+    assert_eq!(house.until_letters(2).await.len(), 2);
+    let after = house.show_json(&payment.guid);
+    for unmoved in ["status", "events", "discrepancies", "next_poll"] {
+        assert_eq!(after[unmoved], before[unmoved]);
+    }
 }
 
 /// Writes a message otherwise, as some sender does.

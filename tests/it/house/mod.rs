@@ -233,9 +233,11 @@ impl Drop for House {
     }
 }
 
-/// The built binary, in `home`, with nothing of our own environment.
+/// The built binary, in `home`, with nothing of our own environment. `PAYNOWD_TEST_BINARY` names another one: a daemon
+/// with a flaw, which must not pass for a sound one.
 pub fn paynowd(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_paynowd"));
+    let binary = std::env::var_os("PAYNOWD_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_paynowd").into());
+    let mut command = Command::new(binary);
     command.current_dir(home).env_clear().stdin(Stdio::null());
     command
 }
