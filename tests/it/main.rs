@@ -26,6 +26,7 @@ mod mail;
 mod poland;
 mod poller;
 mod quarantine;
+mod recut;
 mod reload;
 mod sdk;
 mod secrets;

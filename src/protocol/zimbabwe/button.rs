@@ -73,8 +73,42 @@ impl Gateway for Button {
     }
 }
 
+/// The fields of a sale that somebody acts upon.
+const BASE: [&str; 3] = ["Paynow_Reference", "Transaction_Amount", "Amount_Paid"];
+
+/// Stands in every message about one payment that Paynow signs for the shop, and in no sale.
+const POLL_URL: &str = "/interface/checkpayment";
+
+/// The hash is over names and values in one row, which customers write in, too: with their name here, with a reference
+/// where a status update is signed with the same key. So a base field must be found in that row at one place only, and
+/// end where it cannot have gone on.
+fn one_reading(fields: &Fields) -> Result<(), String> {
+    let hashed = || fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("hash"));
+    // Blanks may be hashed or not, and so could hide a name.
+    let row: String = hashed().flat_map(|(name, value)| name.chars().chain(value.chars())).collect();
+    let row: String = row.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
+    if row.contains(POLL_URL) {
+        return Err("a poll URL stands in it, as in a message of another kind".into());
+    }
+    for name in BASE {
+        if row.matches(&name.to_ascii_lowercase()).count() > 1 {
+            return Err(format!("field {name}: its name stands in the message twice"));
+        }
+    }
+    for ((name, _), (next, _)) in hashed().zip(hashed().skip(1)) {
+        let goes_on = next.is_empty() || next.starts_with(|c: char| c.is_ascii_digit() || c == ',' || c == '.');
+        // Behind the third come the template's own fields, whatever they are called.
+        let base = BASE.into_iter().take(2).find(|base| base.eq_ignore_ascii_case(name));
+        if let Some(base) = base.filter(|_| goes_on) {
+            return Err(format!("field {base}: may go on in the name of the next"));
+        }
+    }
+    Ok(())
+}
+
 /// The base fields of a sale. The customer may have paid fees on top, so both amounts are kept.
 fn sale(fields: &Fields) -> Result<(GatewayKey, Facts), String> {
+    one_reading(fields)?;
     let value = |name: &str| fields.value(name).ok_or_else(|| format!("field {name}: is missing"));
     let amount =
         |name: &str| value(name)?.trim().parse::<Amount>().map(Some).map_err(|error| format!("field {name}: {error}"));
