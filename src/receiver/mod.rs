@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
 
 use crate::domain::Timestamp;
@@ -141,7 +141,7 @@ impl Receiver {
             return Verdict::WrongMethod;
         }
         let gateway = &integration.gateway;
-        if !has_type(request.headers(), gateway.media_type()) || request.headers().contains_key(CONTENT_ENCODING) {
+        if !has_type(request.headers(), gateway.media_type()) || is_encoded(request.headers()) {
             return Verdict::WrongType;
         }
         let (head, body) = request.into_parts();
@@ -229,6 +229,13 @@ fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     let Some(stated) = headers.get(CONTENT_TYPE) else { return true };
     let stated = stated.to_str().unwrap_or_default();
     stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
+}
+
+/// Whether the body is not what was hashed but something to be made into it, as a whole or on the way here.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let plain = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    headers.contains_key(CONTENT_ENCODING) || !plain || codings.next().is_some()
 }
 
 /// The values of every `X-Forwarded-For`, in order.

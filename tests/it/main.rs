@@ -21,6 +21,7 @@ mod door;
 mod durability;
 mod explain;
 mod footprint;
+mod hostile;
 mod integrity;
 mod mail;
 mod poland;

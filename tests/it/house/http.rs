@@ -25,13 +25,17 @@ impl Answer {
 }
 
 /// A connection that stays open between requests.
-pub struct Line(TcpStream);
+pub struct Line {
+    stream: TcpStream,
+    /// What was heard and belongs to the next answer.
+    heard: Vec<u8>,
+}
 
 impl Line {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        Ok(Self { stream, heard: Vec::new() })
     }
 
     /// Says these bytes and waits for one answer.
@@ -41,39 +45,41 @@ impl Line {
     }
 
     pub async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes).await
+        self.stream.write_all(bytes).await
     }
 
     pub async fn answer(&mut self) -> io::Result<Answer> {
-        timeout(DEADLINE, self.read()).await.unwrap_or_else(|_| Err(io::Error::other("no answer in time")))
+        timeout(DEADLINE, self.hear()).await.unwrap_or_else(|_| Err(io::Error::other("no answer in time")))
     }
 
-    async fn read(&mut self) -> io::Result<Answer> {
-        let mut heard = Vec::new();
-        loop {
-            if let Some(end) = heard.windows(4).position(|four| four == b"\r\n\r\n") {
-                let start = String::from_utf8_lossy(&heard[..end]).into_owned();
-                let mut lines = start.split("\r\n");
-                let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
-                let headers: Vec<(String, String)> = lines
-                    .filter_map(|line| line.split_once(':'))
-                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-                    .collect();
-                let mut answer = Answer { status: status.unwrap_or(0), headers, body: String::new() };
-                let length: usize = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-                let mut body = heard.split_off(end + 4);
-                while body.len() < length {
-                    self.more(&mut body).await?;
-                }
-                answer.body = String::from_utf8_lossy(&body).into_owned();
-                return Ok(answer);
+    /// The next answer, however long it takes. Nothing heard is lost if this is given up.
+    pub async fn hear(&mut self) -> io::Result<Answer> {
+        let end = loop {
+            match self.heard.windows(4).position(|four| four == b"\r\n\r\n") {
+                Some(end) => break end,
+                None => self.more().await?,
             }
-            self.more(&mut heard).await?;
+        };
+        let start = String::from_utf8_lossy(&self.heard[..end]).into_owned();
+        let mut lines = start.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let headers: Vec<(String, String)> = lines
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        let mut answer = Answer { status: status.unwrap_or(0), headers, body: String::new() };
+        let length: usize = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let whole = end + 4 + length;
+        while self.heard.len() < whole {
+            self.more().await?;
         }
+        answer.body = String::from_utf8_lossy(&self.heard[end + 4..whole]).into_owned();
+        self.heard.drain(..whole);
+        Ok(answer)
     }
 
-    async fn more(&mut self, heard: &mut Vec<u8>) -> io::Result<()> {
-        if self.0.read_buf(heard).await? == 0 {
+    async fn more(&mut self) -> io::Result<()> {
+        if self.stream.read_buf(&mut self.heard).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
