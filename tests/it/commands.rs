@@ -2,6 +2,7 @@
 
 use paynowd::simulator::{ButtonSale, PostSpec};
 
+use crate::house::http::{FORM, ask};
 use crate::house::{House, Settings, paynowd};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +108,31 @@ async fn nothing_that_came_over_a_wire_moves_a_cursor_or_turns_a_line_around() {
     let repeated = format!("{}=1&{0}=2", "a%1b%5b2J%0aERROR%20all%20is%20lost%e2%80%ae");
     let answer = crate::house::http::post(house.public, "/paynow/shop", repeated).await;
     assert_eq!(answer.status, 400);
+    // The same in every field there is, of both kinds of message, and in fields that nobody knows.
+    for field in ["reference", "paynowreference", "amount", "status", "pollurl", "paymentinstrument", ESCAPES] {
+        assert_eq!(
+            house.post(&house.begin("INV-1", "1.00"), &PostSpec::status("Sent").field(field, ESCAPES)).await,
+            200
+        );
+    }
+    let sale = ButtonSale::default;
+    let text = || ESCAPES.to_owned();
+    for sale in [
+        ButtonSale { reference: text(), ..sale() },
+        ButtonSale { reference: "1".into(), name: text(), ..sale() },
+        ButtonSale { reference: "2".into(), email: text(), ..sale() },
+        ButtonSale { reference: "3".into(), phone: text(), ..sale() },
+        ButtonSale { amount: text(), ..sale() },
+        ButtonSale { paid: text(), ..sale() },
+        ButtonSale { reference: "4".into(), extras: vec![(text(), text())], ..sale() },
+    ] {
+        assert_eq!(house.gateway.post_button(&house.url("button"), &sale).await.unwrap(), 200);
+    }
+    let headers = ["X-Forwarded-For: \u{1b}[2J", "Content-Type: text/\u{1b}[2J", "User-Agent: \u{1b}[2J\u{202e}"];
+    for header in headers {
+        ask(house.public, "POST", "/paynow/shop%1b%5b2J%0aERROR", &[FORM, header], b"a=b").await;
+        ask(house.public, "POST", "/paynow/shop", &[header], b"a=b").await;
+    }
     house.until(&payment.guid, |story| !story["polls"].as_array().unwrap().is_empty()).await;
     let stored = house.show_json(&payment.guid);
     assert_eq!(stored["reference"], tricky, "what is stored is what came");
@@ -127,8 +153,23 @@ async fn nothing_that_came_over_a_wire_moves_a_cursor_or_turns_a_line_around() {
         let seen = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         assert_harmless(&seen);
     }
+    for number in 1..=house.quarantine().len() {
+        for command in [&["quarantine", "show"][..], &["explain"]] {
+            let output = house.run(&[command, &[&number.to_string()]].concat());
+            assert_harmless(&String::from_utf8([output.stdout, output.stderr].concat()).unwrap());
+        }
+    }
     assert_harmless(&house.log());
+    // Four sales, and the payment with the tricky reference as soon as it is given up to ask.
+    for letter in house.until_letters(4).await {
+        assert_harmless(&letter.raw.replace('\r', ""));
+        assert_harmless(&letter.text.replace('\r', ""));
+        assert!(letter.all("Bcc").is_empty(), "{}", letter.raw);
+    }
 }
+
+/// Ends a line, a text and a header; clears the screen, rings, turns the line around, and makes up a line of the log.
+const ESCAPES: &str = "a\r\nBcc: all@shop.example\r\n\r\n\u{1b}[2J\u{7}\0\u{202e}\u{9b}2J\nERROR all is lost";
 
 fn assert_harmless(text: &str) {
     let harmful = |c: char| {

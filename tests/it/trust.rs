@@ -102,7 +102,9 @@ async fn a_poll_url_that_leads_elsewhere_is_never_followed() {
     let payment = house.begin("INV-32", "25.00");
     let guid = &payment.guid;
     let gateway = house.gateway.origin();
-    for url in [
+    let port: u16 = gateway.rsplit(':').next().unwrap().parse().unwrap();
+    let at = |origin: &str| format!("{origin}/Interface/CheckPayment/?guid={guid}");
+    let tricks = [
         format!("{}/Interface/CheckPayment/?guid={guid}", elsewhere.origin()),
         format!("{gateway}@{}/Interface/CheckPayment/?guid={guid}", elsewhere.address),
         format!("{gateway}.example/Interface/CheckPayment/?guid={guid}"),
@@ -113,13 +115,41 @@ async fn a_poll_url_that_leads_elsewhere_is_never_followed() {
         format!("{gateway}/Interface/CheckPayment/?guid={guid}#"),
         format!("{gateway}/Interface/CheckPayment/?guid=1"),
         format!("file:///etc/passwd?guid={guid}"),
+        at(&format!("http://127.0.0.1:{}", port.wrapping_add(1).max(1))),
+        at("http://127.0.0.1"),
+        at(&format!("http://localhost:{port}")),
+        at(&format!("http://[::1]:{port}")),
+        at(&format!("http://[::ffff:127.0.0.1]:{port}")),
+        at(&format!("http://2130706433:{port}")),
+        at(&format!("http://0x7f.1:{port}")),
+        at(&format!("http://127.0.0.1.:{port}")),
+        at(&format!("http://１２７.0.0.1:{port}")),
+        at(&format!("http://xn--127-0-0-1.example:{port}")),
+        at("http://10.0.0.1"),
+        at("http://169.254.169.254"),
+        at("https://www.paynow.co.zw"),
+        at(&format!("http://user:word@127.0.0.1:{port}")),
+        at(&format!("http:/\\127.0.0.1:{port}")),
+        at(&format!("//127.0.0.1:{port}")),
+        at(&format!("{gateway}\r\nHost: elsewhere.example")),
+        format!("{gateway}/Interface/%2e%2e/Interface/CheckPayment/?guid={guid}"),
+        format!("{gateway}/Interface/CheckPayment/%2e%2e/?guid={guid}"),
+        format!("{gateway}/Interface%2fCheckPayment/?guid={guid}"),
+        format!("{gateway}//Interface/CheckPayment/?guid={guid}"),
+        format!("{gateway}/Interface\\CheckPayment/?guid={guid}"),
+        format!("{gateway}/Interface/CheckPayment/;x?guid={guid}"),
+        format!("{gateway}/Interface/CheckPayment/?guid={guid}%00"),
+        format!("{gateway}/Interface/CheckPayment/?guid={guid}\0"),
+        format!("{gateway}/Interface/CheckPayment/?guid={guid} HTTP/1.1\r\nX: y"),
+        format!("{gateway}/Interface/CheckPayment/?guid={{{guid}}}"),
         String::new(),
-    ] {
-        assert_eq!(house.post(&payment, &PostSpec::status("Paid").field("pollurl", &url)).await, 200, "{url}");
+    ];
+    for url in &tricks {
+        assert_eq!(house.post(&payment, &PostSpec::status("Paid").field("pollurl", url)).await, 200, "{url}");
     }
-    assert!(house.payments_json(&[]).is_empty());
+    assert_eq!(house.payments_json(&[]), Vec::<Value>::new());
     let kept = house.quarantine();
-    assert_eq!(kept.len(), 11);
+    assert_eq!(kept.len(), tricks.len());
     assert!(kept.iter().all(|(kind, reason, _)| kind == "suspect" && reason.contains("field pollurl")), "{kept:?}");
     // Whatever those posts may have set off came before the poll of this one.
     let other = house.pay("INV-33", "25.00").await;
@@ -142,6 +172,11 @@ async fn fields_outside_the_grammar_are_kept_aside_however_well_signed() {
         ("paynowreference", paid().field("paynowreference", "INV")),
         ("reference", paid().field("reference", "a\r\nBcc: everybody@example.com")),
         ("reference", paid().field("reference", "\u{1b}[2J")),
+        ("reference", paid().field("reference", "INV-32\0")),
+        ("reference", paid().field("reference", "INV\u{2028}32")),
+        ("reference", paid().field("reference", &"x".repeat(256))),
+        ("status", paid().field("status", "Paid\r\nSent")),
+        ("status", paid().field("status", "Pa\u{1b}[8mid")),
         ("reference", paid().field("reference", "")),
         ("status", paid().without("status")),
         ("pollurl", paid().without("pollurl")),
