@@ -73,6 +73,16 @@ CREATE TABLE poll (
 ) STRICT;
 CREATE INDEX poll_by_due ON poll (due) WHERE due IS NOT NULL;
 
+-- How often messages about a payment brought nothing new, by what they were. The first of each are kept whole, as events
+-- or in quarantine; of all that follow, this number is what is left. It is no event, and so the chain does not prove it.
+CREATE TABLE repeats (
+    payment_id INTEGER NOT NULL REFERENCES payment (id),
+    outcome    TEXT    NOT NULL,
+    count      INTEGER NOT NULL,
+    last_at    INTEGER NOT NULL,
+    PRIMARY KEY (payment_id, outcome)
+) STRICT, WITHOUT ROWID;
+
 -- What asking brought: equal answers in a row are one row, so that years of asking stay small.
 CREATE TABLE poll_log (
     payment_id INTEGER NOT NULL REFERENCES payment (id),
