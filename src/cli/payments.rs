@@ -169,6 +169,10 @@ fn tell(story: &Story) {
             event.trust.clone(),
         ]);
     }
+    let mut repeats = Table::new(&["HEARD AGAIN", "AS", "LAST"]);
+    for again in &story.repeats {
+        repeats.row([again.count.to_string(), again.outcome.clone(), stamp(again.last_at)]);
+    }
     let mut polls = Table::new(&["POLLS", "FIRST", "LAST", "BROUGHT", "DETAIL"]);
     for poll in &story.polls {
         polls.row([
@@ -200,9 +204,13 @@ fn tell(story: &Story) {
             finding.class.next_step().into(),
         ]);
     }
-    for (table, nothing) in
-        [(events, "no events"), (polls, "never asked about"), (letters, "no letters"), (findings, "no discrepancies")]
-    {
+    for (table, nothing) in [
+        (events, "no events"),
+        (repeats, "nothing heard again"),
+        (polls, "never asked about"),
+        (letters, "no letters"),
+        (findings, "no discrepancies"),
+    ] {
         output::line("");
         table.print(nothing);
     }
@@ -250,6 +258,11 @@ fn of_story(story: &Story) -> Value {
                 "digest": hex::encode(event.digest),
             })
         })
+        .collect();
+    object["repeats"] = story
+        .repeats
+        .iter()
+        .map(|again| json!({ "outcome": again.outcome, "count": again.count, "last_at": stamp(again.last_at) }))
         .collect();
     object["polls"] = story
         .polls

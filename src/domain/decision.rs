@@ -42,6 +42,11 @@ impl Outcome {
     pub const fn is_event(self) -> bool {
         !matches!(self, Self::Agreed | Self::Contradicted)
     }
+
+    /// Whether the sender can bring the same about again and again, by sending the same again and again.
+    pub const fn can_be_replayed(self) -> bool {
+        matches!(self, Self::Repeated | Self::Regressed | Self::Unrecognised | Self::Contradicted)
+    }
 }
 
 /// Everything that follows from one observation, to be stored in one transaction.

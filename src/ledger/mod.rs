@@ -13,6 +13,7 @@ mod polls;
 mod quarantine;
 mod query;
 mod record;
+mod repeats;
 mod rows;
 mod runs;
 mod schema;
@@ -36,6 +37,7 @@ pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use repeats::Repeats;
 pub use verify::{Check, Flaw, Scope, Verification};
 
 use crate::domain::{Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::rows::{self, millis};
-use super::{Discrepancy, LetterState, discrepancies, outbox};
+use super::{Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats};
 use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
 
 /// Which payments to list. Every field narrows; none means all.
@@ -75,6 +75,8 @@ pub struct Story {
     pub known: Known,
     /// What was heard of it, oldest first.
     pub events: Vec<EventRow>,
+    /// How often it was heard of in vain; only the first of each are events.
+    pub repeats: Vec<Repeats>,
     /// What asking brought, oldest first.
     pub polls: Vec<PollRow>,
     /// Letters about it, newest first.
@@ -207,5 +209,6 @@ fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Sto
         letters.push(letter);
         true
     })?;
-    Ok(Story { known, events, polls, letters, discrepancies: discrepancies::of_payment(connection, id)? })
+    let (repeats, discrepancies) = (repeats::of(connection, id)?, discrepancies::of_payment(connection, id)?);
+    Ok(Story { known, events, repeats, polls, letters, discrepancies })
 }

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::chain::{self, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
-use super::{discrepancies, outbox, polls, quarantine};
+use super::{discrepancies, outbox, polls, quarantine, repeats};
 use crate::domain::{
     Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
 };
@@ -47,10 +47,13 @@ pub(super) fn record(
         }
         _ => insert(desk, integration, &decision.payment)?,
     };
-    if decision.outcome.is_event() {
+    let unchanged = known.as_ref().is_some_and(|known| known.payment == decision.payment);
+    let kept =
+        !unchanged || !decision.outcome.can_be_replayed() || repeats::count(desk, id, decision.outcome, seen.at)?;
+    if kept && decision.outcome.is_event() {
         append(desk, id, seen, body, &decision)?;
     }
-    if decision.outcome == Outcome::Contradicted {
+    if kept && decision.outcome == Outcome::Contradicted {
         let reason = decision.findings.first().map_or_else(String::new, |finding| {
             format!("contradicts what is known of the payment: {} instead of {}", finding.found, finding.expected)
         });

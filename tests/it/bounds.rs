@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use paynowd::simulator::{PostSpec, Signature};
+use paynowd::simulator::{PostSpec, Recut, Signature};
 
 use crate::house::http::{FORM, Line, ask, post, request};
 use crate::house::{DEADLINE, House, Settings};
@@ -99,6 +99,39 @@ async fn a_flood_of_forgeries_is_answered_429_while_genuine_posts_of_the_same_pe
         assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
     }
     assert_eq!(house.quarantine().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_genuine_and_sent_for_ever_is_answered_200_and_kept_sixteen_times() {
+    let house = House::start(Settings::usual().set("server.refusals_per_minute", 2)).await;
+    let payment = house.pay("INV-32", "25.00").await;
+    house.until_it_is(&payment.guid, "paid", "confirmed").await;
+    let older = house.gateway.status_update_body(&payment.guid, "Sent").unwrap();
+    let same = house.gateway.status_update_body(&payment.guid, "Paid").unwrap();
+    let odd = house.gateway.status_update_body(&payment.guid, "Quantum").unwrap();
+    let recut = PostSpec::status("Paid").recut(Recut::GatewayReferenceToAmount);
+    let recut = String::from_utf8(house.gateway.body(&payment.guid, &recut).unwrap()).unwrap();
+    for body in [&older, &same, &odd, &recut] {
+        for _ in 0..40 {
+            assert_eq!(post(house.public, "/paynow/shop", body).await.status, 200);
+        }
+    }
+    let story = house.show_json(&payment.guid);
+    let events = story["events"].as_array().unwrap();
+    for outcome in ["repeated", "regressed", "unrecognised"] {
+        assert_eq!(events.iter().filter(|event| event["outcome"] == outcome).count(), 16, "{outcome}");
+    }
+    assert_eq!(house.quarantine().len(), 16);
+    let again: Vec<_> = story["repeats"].as_array().unwrap().iter().map(|again| again["count"].as_i64()).collect();
+    assert_eq!(again, [Some(40); 4]);
+    assert!(house.done(&["payments", "show", &payment.guid]).contains("HEARD AGAIN"));
+    assert_eq!((&story["status"], &story["trust"]), (&"paid".into(), &"confirmed".into()));
+    // What brings news is kept, however much came before it.
+    house.gateway.move_to(&payment.guid, "Refunded").await.unwrap();
+    house.until_it_is(&payment.guid, "refunded", "confirmed").await;
+    for command in [&["ledger", "verify"][..], &["ledger", "rebuild", "--check"]] {
+        assert_eq!(house.done(command).lines().last(), Some("in order"));
+    }
 }
 
 /// Posts `a=b` as if forwarded for `client`.
