@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Cidr>,
     /// Connections at once.
     pub max_connections: usize,
+    /// Of these, from one address that is no trusted proxy's.
+    pub connections_per_peer: usize,
     /// The largest body, in bytes.
     pub max_body: usize,
     /// How many fields a form may have.
@@ -46,6 +48,7 @@ pub struct AdminConfig {
 impl ServerConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let timeouts = Duration::from_millis(100)..=Duration::from_mins(5);
+        let max_connections = section.number("max_connections", 1024, 1..=65_536);
         let config = Self {
             listen: listen(&mut section, 8087),
             trusted_proxies: section
@@ -53,7 +56,12 @@ impl ServerConfig {
                     text.parse().ok()
                 })
                 .unwrap_or_default(),
-            max_connections: section.number("max_connections", 1024, 1..=65_536),
+            max_connections,
+            connections_per_peer: section.number(
+                "connections_per_peer",
+                max_connections.div_ceil(4),
+                1..=max_connections,
+            ),
             max_body: section.size("max_body", 64 << 10, 1 << 10..=8 << 20),
             max_fields: section.number("max_fields", 64, 8..=1024),
             header_timeout: section.duration("header_timeout", Duration::from_secs(10), timeouts.clone()),

@@ -42,9 +42,11 @@ pub(super) fn limits(config: &Config) -> Limits {
     let server = &config.server;
     Limits {
         connections: server.max_connections,
+        connections_per_peer: server.connections_per_peer,
         header_timeout: server.header_timeout,
         request_timeout: server.request_timeout,
         drain_timeout: server.drain_timeout,
+        proxies: server.trusted_proxies.clone(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod body;
 mod client;
+mod crowd;
 mod fault;
 mod guard;
 mod peer;
@@ -16,7 +17,7 @@ pub use body::{BodyError, HeardOut, read_body};
 pub use client::{Client, ClientError, ClientLimits, Method, Reply, Request};
 pub use fault::SendError;
 pub use guard::Refusal;
-pub use peer::{Cidr, CidrError, client_ip};
+pub use peer::{Cidr, CidrError, client_ip, household};
 pub use response::{Response, closing, empty, text};
 pub use retry::retry_after;
 pub use server::{Limits, serve};

@@ -1,7 +1,7 @@
 //! Who is really calling, when proxies stand in between. It believes only what a trusted proxy
 //! wrote, and knows nothing of names or ports.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// A network such as `10.0.0.0/8`, or a single address such as `::1`. Bits beyond the prefix are
@@ -74,6 +74,14 @@ pub fn client_ip<'a>(
         }
     }
     client
+}
+
+/// Whose caller an address is: with IPv6, one caller has a whole network of 64 bits to call from.
+pub fn household(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// Some proxies add the port.

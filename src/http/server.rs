@@ -20,6 +20,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::body::HeardOut;
+use super::crowd::Crowd;
+use super::peer::Cidr;
 use super::response::{Response, closing, empty, is_closing};
 use super::wire::Wire;
 
@@ -52,10 +54,12 @@ const OUTAGE_PAUSE: Duration = Duration::from_millis(50);
 const LAST_CALL: Duration = Duration::from_millis(250);
 
 /// How much of everything the peers may take together.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at once; one more is answered 503. 1024 by default.
     pub connections: usize,
+    /// Of these, from one address (of IPv6, one network of 64 bits). One more is answered 503, too. 256 by default.
+    pub connections_per_peer: usize,
     /// For a request's head to arrive, counted from the moment we are ready for it, and so also
     /// how long an idle connection is kept. Then it is closed without a word. 10 s by default.
     pub header_timeout: Duration,
@@ -65,15 +69,19 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// For requests in flight to be finished once the end was announced. 8 s by default.
     pub drain_timeout: Duration,
+    /// Who speaks for many, and so may have as many connections as there are. Nobody by default.
+    pub proxies: Vec<Cidr>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_peer: 256,
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(8),
+            proxies: Vec::new(),
         }
     }
 }
@@ -82,7 +90,7 @@ impl Default for Limits {
 /// or still arriving, and returns. It takes at most `drain_timeout` and a quarter of a second for
 /// that; whoever is cut off then is counted in the log. A handler that runs out of time is
 /// dropped where it awaits; one whose peer has only finished sending is not.
-pub async fn serve<H, F>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, handler: H)
+pub async fn serve<H, F>(listener: TcpListener, mut limits: Limits, shutdown: CancellationToken, handler: H)
 where
     H: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
@@ -90,6 +98,7 @@ where
     let last_word = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut refusals = JoinSet::new();
+    let crowd = Crowd::new(limits.connections_per_peer, std::mem::take(&mut limits.proxies));
     let mut outage = false;
     loop {
         // In this order: who has left makes room, and who has knocked before the end is let in.
@@ -110,9 +119,13 @@ where
             Ok((stream, peer)) => {
                 outage = false;
                 let wire = Wire::new(stream, limits.request_timeout);
-                if connections.len() < limits.connections {
-                    let last_word = last_word.clone();
-                    connections.spawn(converse(wire, peer, limits, last_word, handler.clone()));
+                let seat = if connections.len() < limits.connections { crowd.admit(peer.ip()) } else { None };
+                if let Some(seat) = seat {
+                    let conversation = converse(wire, peer, limits.clone(), last_word.clone(), handler.clone());
+                    connections.spawn(async move {
+                        conversation.await;
+                        drop(seat);
+                    });
                 } else if refusals.len() < REFUSALS {
                     refusals.spawn(refuse(wire));
                 }

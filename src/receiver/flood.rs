@@ -2,9 +2,11 @@
 //! pass here, so that a flood behind a shared proxy cannot crowd them out.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::http::household;
 
 /// How many peers are told apart. Those that have been quiet for long enough are forgotten; while so many are noisy, one
 /// more has nothing kept.
@@ -51,16 +53,10 @@ impl Flood {
     }
 }
 
-/// Whose bucket it is: with IPv6, one caller has a whole network of 64 bits to call from.
-fn household(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[test]

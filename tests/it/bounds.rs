@@ -165,7 +165,8 @@ async fn a_stranger_is_not_believed_about_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_is_answered_503_and_the_others_go_on() {
-    let house = House::start(Settings::usual().set("server.max_connections", 2)).await;
+    let settings = Settings::usual().set("server.max_connections", 2).set("server.connections_per_peer", 2);
+    let house = House::start(settings).await;
     let keep = request("POST", "/paynow/shop", &[FORM], b"a=b");
     let mut lines = Vec::new();
     for _ in 0..2 {
@@ -177,6 +178,32 @@ async fn one_connection_too_many_is_answered_503_and_the_others_go_on() {
     let refused = third.ask(&keep).await.unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert_eq!(lines[0].ask(&keep).await.unwrap().status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_caller_cannot_take_all_connections_and_a_trusted_proxy_can() {
+    let settings = Settings::usual().set("server.max_connections", 8).set("server.trusted_proxies", ["127.0.0.3"]);
+    let house = House::start(settings).await;
+    let keep = request("POST", "/paynow/shop", &[FORM], b"a=b");
+    let (caller, other, proxy) = ([127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]);
+    let mut lines = Vec::new();
+    for (from, wanted) in [
+        (caller, 400),
+        (caller, 400),
+        (caller, 503),
+        (other, 400),
+        (proxy, 400),
+        (proxy, 400),
+        (proxy, 400),
+        (caller, 503),
+    ] {
+        let mut line = Line::open_from(from.into(), house.public).await.unwrap();
+        assert_eq!(line.ask(&keep).await.unwrap().status, wanted, "{from:?}");
+        lines.push(line);
+    }
+    lines.remove(0);
+    let freed = async { while Line::open(house.public).await.unwrap().ask(&keep).await.unwrap().status != 400 {} };
+    tokio::time::timeout(DEADLINE, freed).await.expect("a place that was given back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
 //! HTTP by hand, so that a request can be as odd as a test wants it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::DEADLINE;
@@ -36,6 +36,13 @@ impl Line {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, heard: Vec::new() })
+    }
+
+    /// The same from one of this machine's many addresses.
+    pub async fn open_from(from: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        Ok(Self { stream: socket.connect(address).await?, heard: Vec::new() })
     }
 
     /// Says these bytes and waits for one answer.
