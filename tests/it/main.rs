@@ -22,6 +22,7 @@ mod durability;
 mod explain;
 mod footprint;
 mod integrity;
+mod kills;
 mod mail;
 mod poland;
 mod poller;
