@@ -11,6 +11,7 @@
 )]
 
 mod house;
+mod shim;
 
 mod announce;
 mod bounds;
@@ -26,6 +27,7 @@ mod kills;
 mod mail;
 mod poland;
 mod poller;
+mod power_loss;
 mod quarantine;
 mod reload;
 mod sdk;
