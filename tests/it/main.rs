@@ -21,6 +21,7 @@ mod commands;
 mod door;
 mod durability;
 mod explain;
+mod faults;
 mod footprint;
 mod integrity;
 mod kills;
