@@ -17,6 +17,7 @@ mod announce;
 mod bounds;
 mod burst;
 mod check;
+mod clock;
 mod commands;
 mod door;
 mod durability;
