@@ -24,6 +24,7 @@ mod durability;
 mod explain;
 mod faults;
 mod footprint;
+mod gateways;
 mod integrity;
 mod kills;
 mod mail;
