@@ -45,6 +45,7 @@ static const char *inside_fd(int fd, char path[PATH]) {
     return inside(path);
 }
 
+// Where a file in SHIM_HOME is.
 static const char *home(char path[PATH], const char *format, ...) {
     int at = snprintf(path, PATH, "%s/", getenv("SHIM_HOME") ?: "");
     va_list rest;
@@ -87,7 +88,8 @@ static void keep_content(int fd) {
     char path[PATH];
     struct stat is;
     if (fstat(fd, &is)) return;
-    int to = syscall(SYS_openat, AT_FDCWD, home(path, "content/%lu", (unsigned long)is.st_ino), O_WRONLY | O_CREAT, 0600);
+    home(path, "content/%lu", (unsigned long)is.st_ino);
+    int to = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT, 0600);
     int from = fd, own = -1;
     if (syscall(SYS_pread64, fd, page, 1, 0L) < 0) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
@@ -103,28 +105,24 @@ static void keep_content(int fd) {
 
 // The names in a directory become durable: each stands for whatever of its file is.
 static void keep_names(const char *real, const char *below) {
-    char kept[PATH], name[PATH], other[PATH];
-    home(kept, "names%s", below);
-    mkdir(kept, 0700);
+    char names[PATH], name[PATH], content[PATH], fresh[PATH];
+    mkdir(home(names, "names%s", below), 0700);
     DIR *directory = opendir(real);
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        if (entry->d_type != DT_REG) continue;
-        home(other, "content/%lu", (unsigned long)entry->d_ino);
-        int made = syscall(SYS_openat, AT_FDCWD, other, O_WRONLY | O_CREAT, 0600);
-        syscall(SYS_close, made);
-        char fresh[PATH];
-        home(fresh, "link");
-        unlink(fresh);
-        home(name, "names%s/%s", below, entry->d_name);
-        if (syscall(SYS_linkat, AT_FDCWD, other, AT_FDCWD, fresh, 0) || syscall(SYS_renameat2, AT_FDCWD, fresh, AT_FDCWD, name, 0)) abort();
-        unlink(fresh); // still there if it was the same file already
+        struct stat is;
+        if (fstatat(dirfd(directory), entry->d_name, &is, 0) || !S_ISREG(is.st_mode)) continue;
+        // A file that was never synced itself is there, and empty.
+        home(content, "content/%lu", (unsigned long)is.st_ino);
+        syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, content, O_WRONLY | O_CREAT, 0600));
+        unlink(home(fresh, "link"));
+        if (link(content, fresh) || rename(fresh, home(name, "names%s/%s", below, entry->d_name))) abort();
+        unlink(fresh); // rename leaves it where both are one file already
     }
     if (directory) closedir(directory);
-    directory = opendir(kept);
+    directory = opendir(names);
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        if (snprintf(other, PATH, "%s/%s", real, entry->d_name) >= PATH) abort();
-        home(name, "names%s/%s", below, entry->d_name);
-        if (entry->d_type == DT_REG && access(other, F_OK)) unlink(name);
+        if (snprintf(name, PATH, "%s/%s", real, entry->d_name) >= PATH) abort();
+        if (entry->d_type == DT_REG && access(name, F_OK)) unlink(home(name, "names%s/%s", below, entry->d_name));
     }
     if (directory) closedir(directory);
 }
@@ -156,9 +154,10 @@ int open(const char *path, int flags, ...) {
     if (here && writing && (code = fault("open="))) return errno = code, -1;
     int is_new = here && flags & O_CREAT && faccessat(AT_FDCWD, path, F_OK, 0);
     int fd = syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    char kept[PATH];
     struct stat is;
     // The number of a deleted file may be given again; what was kept under it is not this file's.
-    if (is_new && fd >= 0 && !fstat(fd, &is)) unlink(home((char[PATH]){0}, "content/%lu", (unsigned long)is.st_ino));
+    if (is_new && fd >= 0 && !fstat(fd, &is)) unlink(home(kept, "content/%lu", (unsigned long)is.st_ino));
     return fd;
 }
 int open64(const char *path, int flags, ...) {
