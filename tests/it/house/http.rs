@@ -48,8 +48,14 @@ impl Line {
         timeout(DEADLINE, self.read()).await.unwrap_or_else(|_| Err(io::Error::other("no answer in time")))
     }
 
+    /// An answer; one that begins and does not end is invalid data.
     async fn read(&mut self) -> io::Result<Answer> {
         let mut heard = Vec::new();
+        let answer = self.read_into(&mut heard).await;
+        answer.map_err(|error| if heard.is_empty() { error } else { io::Error::new(io::ErrorKind::InvalidData, error) })
+    }
+
+    async fn read_into(&mut self, heard: &mut Vec<u8>) -> io::Result<Answer> {
         loop {
             if let Some(end) = heard.windows(4).position(|four| four == b"\r\n\r\n") {
                 let start = String::from_utf8_lossy(&heard[..end]).into_owned();
@@ -68,7 +74,7 @@ impl Line {
                 answer.body = String::from_utf8_lossy(&body).into_owned();
                 return Ok(answer);
             }
-            self.more(&mut heard).await?;
+            self.more(heard).await?;
         }
     }
 
