@@ -14,6 +14,7 @@ pub(super) fn run(place: Place) -> Exit {
         Ok(loaded) => loaded,
         Err(findings) => return misconfigured(&findings),
     };
+    let ledger = config.ledger.path.clone();
     telemetry::start(&config.log);
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -28,6 +29,10 @@ pub(super) fn run(place: Place) -> Exit {
     match served {
         Ok(()) => Exit::Done,
         Err(error) => {
+            if matches!(error, DaemonError::Ledger(LedgerError::Storage { .. })) {
+                // What SQLite says names no file.
+                output::complain(&ledger.display());
+            }
             output::complain_of(&error);
             match error {
                 DaemonError::Ledger(LedgerError::Newer { .. }) => Exit::Configuration,

@@ -26,7 +26,7 @@ use crate::ledger::{Ledger, LedgerError, Role};
 use crate::mailer::Postman;
 use crate::protocol::Integrations;
 use crate::receiver::Receiver;
-use crate::reconciler::{Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
+use crate::reconciler::{ClockWatch, Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
 pub use inspection::{Probe, inspect_ledger, probe};
 use signals::{Signal, Signals};
 pub use wiring::{command as command_settings, ledger as ledger_settings, mailer as mailer_settings};
@@ -186,6 +186,8 @@ impl House {
         let (ledger, addresses) = (Arc::clone(&self.ledger), self.addresses.clone());
         let (beat, end) = (heartbeat.listen(), self.loops_end.clone());
         self.loops.spawn(named("poller", poller.run(beat.clone(), end.clone())));
+        let clock = ClockWatch::new(Arc::clone(&self.ledger));
+        self.loops.spawn(named("clock watch", clock.run(beat.clone(), end.clone())));
         self.loops.spawn(named("nightly run", nightly.run(beat.clone(), end.clone())));
         self.loops.spawn(named("mailer", postman.run(beat.clone(), end.clone())));
         let (writer, until) = (Arc::clone(&self.ledger), end.clone());

@@ -216,6 +216,19 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| outbox::retry(desk, letter, now)).await
     }
 
+    /// The clock was set back by `by` and now says `now`: polls and letters that wait for an instant of the clock as it
+    /// was are due so much earlier. What was planned since then and is moved, too, comes too early rather than too late.
+    ///
+    /// # Errors
+    /// Not stored; they are due when the clock says so. Try again.
+    pub async fn clock_set_back(&self, by: Duration, now: Timestamp) -> Result<(), LedgerError> {
+        let move_along = move |desk: &mut writer::Desk<'_>| {
+            polls::move_along(desk, by, now)?;
+            outbox::move_along(desk, by, now)
+        };
+        self.writer.write(Admission::Wait, move_along).await
+    }
+
     /// Notes a completed run of what happens by the clock.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::chain;
@@ -198,6 +200,19 @@ pub(super) fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) ->
         .execute(params![letter, millis(now)])?;
     desk.wake_mailer();
     Ok(again)
+}
+
+/// Has letters that wait for their next try, or were written by a clock that was ahead of `now`, due so much earlier. A
+/// letter that was written since the clock was set back waits out its time: it may yet be withdrawn.
+pub(super) fn move_along(desk: &mut Desk<'_>, by: Duration, now: Timestamp) -> rusqlite::Result<()> {
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    desk.connection
+        .prepare_cached(
+            "UPDATE outbox SET due = due - ?1 WHERE state = 'waiting' AND due > ?2 AND (written > ?2 OR attempts > 0)",
+        )?
+        .execute([by, millis(now)])?;
+    desk.wake_mailer();
+    Ok(())
 }
 
 /// The letters due at `now`, the oldest first, at most `limit`.

@@ -1,5 +1,7 @@
 //! Whom to ask next, and what asking brought.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::rows::{self, millis};
@@ -77,7 +79,7 @@ pub struct Unanswered {
     /// What a person must look into, if it does not pass by itself.
     pub finding: Option<Finding>,
     /// How long the gateway wants to be left alone.
-    pub retry_after: Option<std::time::Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 /// Moves the payment's plan on after a poll that proved nothing. Whether that brought a finding that was not open.
@@ -129,6 +131,14 @@ pub(super) fn ask_about_open(desk: &mut Desk<'_>, integration: i64, now: Timesta
     Ok(asked)
 }
 
+/// Has everything that is due after `now` due so much earlier.
+pub(super) fn move_along(desk: &mut Desk<'_>, by: Duration, now: Timestamp) -> rusqlite::Result<()> {
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    desk.connection.prepare_cached("UPDATE poll SET due = due - ?1 WHERE due > ?2")?.execute([by, millis(now)])?;
+    desk.wake_poller();
+    Ok(())
+}
+
 /// The payments of these integrations that are due at `now`, the longest due first, at most `limit`.
 pub(super) fn due(
     connection: &Connection,
@@ -178,7 +188,7 @@ mod tests {
     async fn what_is_asked_about_in_one_night_is_due_one_after_the_other() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("paynowd.db");
-        let quarantine = QuarantineLimits { posts: 1, bytes: 1, age: std::time::Duration::from_secs(1) };
+        let quarantine = QuarantineLimits { posts: 1, bytes: 1, age: Duration::from_secs(1) };
         let ledger = Ledger::open(&LedgerSettings { path: path.clone(), queue: 4, quarantine }, Role::Daemon).unwrap();
         let now = Timestamp::from_timestamp(1_700_000_000, 0).unwrap();
         let file = Connection::open(path).unwrap();

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::chain;
 use super::rows::{self, millis};
 use super::writer::Desk;
 use crate::domain::Timestamp;
@@ -30,8 +31,9 @@ pub(super) fn note(
 /// How much a probe writes, in bytes: what the largest post needs, its pages and indexes included.
 const PROBE: i64 = 128 * 1024;
 
-/// Writes as much as a post may need, to see whether it can be written.
+/// Does what every post needs, to see whether it can be done: finds the newest event and writes as much as the largest.
 pub(super) fn probe(desk: &Desk<'_>, now: Timestamp) -> rusqlite::Result<()> {
+    chain::head(desk.connection)?;
     desk.connection
         .prepare_cached("REPLACE INTO probe (id, at, filler) VALUES (1, ?1, zeroblob(?2))")?
         .execute([millis(now), PROBE])?;

@@ -6,8 +6,10 @@
 mod heartbeat;
 mod nightly;
 mod poller;
+mod set_back;
 mod trouble;
 
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};
 pub use poller::{Poller, PollerSettings};
+pub use set_back::ClockWatch;

@@ -140,6 +140,44 @@ async fn a_server_that_falls_silent_is_left_at_the_deadline_and_gets_the_same_le
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_after_the_letter_gets_the_same_letter_again() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::HangUp]).await;
+    let house = House::start(Settings::usual().smtp(office.port, "none")).await;
+    house.pay("INV-32", "25.00").await;
+    let letters = office.until_letters(2).await;
+    assert_same(&letters[0].2, &letters[1].2);
+    assert_eq!(until_letter_is(&house, "sent").await["attempts"], 2);
+    house.until_logged("letter not sent yet").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_now_and_then_never_is_never() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::Later, Verdict::Refuse]).await;
+    let house = House::start(Settings::usual().smtp(office.port, "none")).await;
+    house.pay("INV-32", "25.00").await;
+    let refused = until_letter_is(&house, "refused").await;
+    assert_eq!(refused["attempts"], 2);
+    assert!(refused["error"].as_str().unwrap().contains("550 no such user"), "{refused}");
+    house.until_logged("letter refused: mail retry sends it again").await;
+    house.pay("INV-33", "1.00").await;
+    assert_eq!(office.until_letters(1).await[0].2.subject(), "Paid: USD 1.00, INV-33", "the next one goes out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_offers_no_encryption_gets_neither_letter_nor_password() {
+    let office = PostOffice::open(Protection::Plain, &[]).await;
+    let mut house = House::build(trusting(&office, "starttls")).await;
+    house.write("authority.pem", &Authority::new().pem);
+    house.open().await;
+    house.pay("INV-32", "25.00").await;
+    house.until_logged("letters wait until mail works").await;
+    let letter = until_letter_is(&house, "waiting").await;
+    assert!(letter["error"].as_str().unwrap().contains("STARTTLS"), "{letter}");
+    let said = |line: &String| line.starts_with("AUTH") || line.starts_with("MAIL");
+    assert!(!office.lines().iter().any(said), "{:?}", office.lines());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_field_of_a_payment_can_add_a_header_or_a_recipient() {
     let office = PostOffice::open(Protection::Plain, &[]).await;
     let house = House::start(Settings::usual().smtp(office.port, "none")).await;

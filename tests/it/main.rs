@@ -11,21 +11,27 @@
 )]
 
 mod house;
+mod shim;
 
 mod announce;
 mod bounds;
 mod burst;
 mod check;
+mod clock;
 mod commands;
 mod door;
 mod durability;
 mod explain;
+mod faults;
 mod footprint;
+mod gateways;
 mod hostile;
 mod integrity;
+mod kills;
 mod mail;
 mod poland;
 mod poller;
+mod power_loss;
 mod quarantine;
 mod recut;
 mod reload;

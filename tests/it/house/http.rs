@@ -59,7 +59,8 @@ impl Line {
         timeout(DEADLINE, self.hear()).await.unwrap_or_else(|_| Err(io::Error::other("no answer in time")))
     }
 
-    /// The next answer, however long it takes. Nothing heard is lost if this is given up.
+    /// The next answer, however long it takes; one that begins and does not end is invalid data. Nothing heard is lost
+    /// if this is given up.
     pub async fn hear(&mut self) -> io::Result<Answer> {
         let end = loop {
             match self.heard.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -86,10 +87,12 @@ impl Line {
     }
 
     async fn more(&mut self) -> io::Result<()> {
-        if self.stream.read_buf(&mut self.heard).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(())
+        let read = match self.stream.read_buf(&mut self.heard).await {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => read,
+        };
+        let begun = !self.heard.is_empty();
+        read.map(drop).map_err(|error| if begun { io::Error::new(io::ErrorKind::InvalidData, error) } else { error })
     }
 }
 

@@ -1,5 +1,7 @@
 //! One house per test: a directory, a gateway, and the daemon as a child process with systemd played around it.
 
+pub mod crowd;
+pub mod dice;
 pub mod http;
 pub mod letters;
 pub mod post_office;
@@ -40,6 +42,8 @@ pub struct House {
     daemon: Option<Child>,
     manager: UnixDatagram,
     environment: Vec<(String, String)>,
+    /// What only the daemon finds in its environment.
+    pub daemon_environment: Vec<(String, String)>,
     directory: TempDir,
 }
 
@@ -64,7 +68,16 @@ impl House {
         let manager = UnixDatagram::bind(directory.path().join("notify")).unwrap();
         let (text, files, environment) = settings.finish(gateway.origin());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let house = Self { gateway, public: nowhere, admin: nowhere, daemon: None, manager, environment, directory };
+        let house = Self {
+            gateway,
+            public: nowhere,
+            admin: nowhere,
+            daemon: None,
+            manager,
+            environment,
+            daemon_environment: Vec::new(),
+            directory,
+        };
         house.write("daemon.toml", &text);
         for (name, content) in files {
             house.write(&name, &content);
@@ -75,12 +88,23 @@ impl House {
     /// Starts the daemon and waits, as systemd would, until it says that it is ready and where.
     pub async fn open(&mut self) {
         assert!(self.daemon.is_none(), "the daemon runs already");
-        let log = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
-        let child = self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        self.daemon = Some(child);
+        self.spawn();
         let said = self.hear("READY=1").await;
         let mut addresses = said.split([' ', ',', ';', '\n']).filter_map(|part| part.parse::<SocketAddr>().ok());
         (self.public, self.admin) = (addresses.next().unwrap(), addresses.next().unwrap());
+    }
+
+    /// Starts the daemon, which will not get far.
+    pub async fn serve_in_vain(&mut self) -> ExitStatus {
+        self.spawn();
+        self.ended().await
+    }
+
+    fn spawn(&mut self) {
+        let log = File::options().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let mut command = self.command(&["serve"]);
+        command.envs(self.daemon_environment.iter().map(|(n, v)| (n, v)));
+        self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
     }
 
     /// Waits until the daemon tells its service manager `word`, and returns the whole message.

@@ -36,6 +36,8 @@ pub enum Verdict {
     TakeLate,
     /// The letter is heard to its end, and nothing is said any more.
     FallSilent,
+    /// The letter is heard to its end, and the connection dropped.
+    HangUp,
 }
 
 /// The server and what it has heard. Dropping it ends it.
@@ -136,7 +138,9 @@ impl Heard {
                     match verdict {
                         Verdict::Later => say(&mut desk, "451 not now").await?,
                         Verdict::Refuse => say(&mut desk, "550 no such user").await?,
-                        Verdict::Take | Verdict::TakeLate | Verdict::FallSilent => say(&mut desk, "250 ok").await?,
+                        Verdict::Take | Verdict::TakeLate | Verdict::FallSilent | Verdict::HangUp => {
+                            say(&mut desk, "250 ok").await?;
+                        }
                     }
                 }
                 "DATA" => {
@@ -148,6 +152,7 @@ impl Heard {
                             let _ = desk.read_to_end(&mut Vec::new()).await;
                             return None;
                         }
+                        Verdict::HangUp => return None,
                         Verdict::TakeLate => self.gate.notified().await,
                         Verdict::Take | Verdict::Later | Verdict::Refuse => {}
                     }
@@ -197,6 +202,7 @@ async fn encrypted(desk: Desk, authority: &Authority) -> Option<Desk> {
 pub struct Authority {
     /// The authority's own certificate, for `SSL_CERT_FILE`.
     pub pem: String,
+    issuer: Arc<rcgen::Issuer<'static, rcgen::KeyPair>>,
     leaf: Vec<u8>,
     key: Vec<u8>,
 }
@@ -210,14 +216,20 @@ impl Authority {
         authority.distinguished_name.push(rcgen::DnType::CommonName, format!("authority {number} of the test house"));
         let authority_key = rcgen::KeyPair::generate().unwrap();
         let pem = authority.self_signed(&authority_key).unwrap().pem();
-        let issuer = rcgen::Issuer::new(authority, authority_key);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let leaf = leaf.signed_by(&key, &issuer).unwrap().der().to_vec();
-        Self { pem, leaf, key: key.serialize_der() }
+        let issuer = Arc::new(rcgen::Issuer::new(authority, authority_key));
+        Self { pem, issuer, leaf: Vec::new(), key: Vec::new() }.with_leaf("localhost", |_| {})
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    /// The same authority with another certificate to show.
+    pub fn with_leaf(&self, name: &str, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut leaf);
+        let leaf = leaf.signed_by(&key, &*self.issuer).unwrap().der().to_vec();
+        Self { pem: self.pem.clone(), issuer: Arc::clone(&self.issuer), leaf, key: key.serialize_der() }
+    }
+
+    pub fn acceptor(&self) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.key.clone()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
