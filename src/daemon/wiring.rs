@@ -1,13 +1,13 @@
 //! From the configuration to what each room wants of it, and the sockets.
 
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
 use super::DaemonError;
 use crate::config::{Config, LedgerConfig, PollConfig, SmtpConfig, SmtpSecurity, Transport};
-use crate::http::{ClientLimits, Limits};
+use crate::http::{Cidr, ClientLimits, Limits};
 use crate::ledger::{LedgerSettings, QuarantineLimits};
 use crate::mailer::{MailerSettings, Security, SmtpSettings, Way};
 use crate::protocol::Integration;
@@ -38,6 +38,9 @@ pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr, DaemonError>
     listener.local_addr().map_err(|source| DaemonError::System { doing: "read a socket's address", source })
 }
 
+/// Where a proxy on this machine calls from, whether or not it is trusted to say for whom.
+const THIS_MACHINE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
 pub(super) fn limits(config: &Config) -> Limits {
     let server = &config.server;
     Limits {
@@ -46,7 +49,7 @@ pub(super) fn limits(config: &Config) -> Limits {
         header_timeout: server.header_timeout,
         request_timeout: server.request_timeout,
         drain_timeout: server.drain_timeout,
-        proxies: server.trusted_proxies.clone(),
+        proxies: server.trusted_proxies.iter().copied().chain(THIS_MACHINE.map(Cidr::from)).collect(),
     }
 }
 

@@ -44,6 +44,12 @@ impl FromStr for Cidr {
     }
 }
 
+impl From<IpAddr> for Cidr {
+    fn from(address: IpAddr) -> Self {
+        Self { network: bits(address), prefix: 128 }
+    }
+}
+
 impl Cidr {
     /// Whether this address belongs to the network. `::/0` holds no IPv4 address.
     pub fn contains(self, address: IpAddr) -> bool {

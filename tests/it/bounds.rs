@@ -165,7 +165,7 @@ async fn a_stranger_is_not_believed_about_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_is_answered_503_and_the_others_go_on() {
-    let settings = Settings::usual().set("server.max_connections", 2).set("server.connections_per_peer", 2);
+    let settings = Settings::usual().set("server.max_connections", 2);
     let house = House::start(settings).await;
     let keep = request("POST", "/paynow/shop", &[FORM], b"a=b");
     let mut lines = Vec::new();
@@ -181,11 +181,11 @@ async fn one_connection_too_many_is_answered_503_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_caller_cannot_take_all_connections_and_a_trusted_proxy_can() {
+async fn one_caller_cannot_take_all_connections_and_a_proxy_can() {
     let settings = Settings::usual().set("server.max_connections", 8).set("server.trusted_proxies", ["127.0.0.3"]);
     let house = House::start(settings).await;
     let keep = request("POST", "/paynow/shop", &[FORM], b"a=b");
-    let (caller, other, proxy) = ([127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]);
+    let (caller, other, proxy, here) = ([127, 0, 0, 2], [127, 0, 0, 4], [127, 0, 0, 3], [127, 0, 0, 1]);
     let mut lines = Vec::new();
     for (from, wanted) in [
         (caller, 400),
@@ -194,7 +194,9 @@ async fn one_caller_cannot_take_all_connections_and_a_trusted_proxy_can() {
         (other, 400),
         (proxy, 400),
         (proxy, 400),
-        (proxy, 400),
+        (here, 400),
+        (here, 400),
+        (here, 400),
         (caller, 503),
     ] {
         let mut line = Line::open_from(from.into(), house.public).await.unwrap();
@@ -202,7 +204,8 @@ async fn one_caller_cannot_take_all_connections_and_a_trusted_proxy_can() {
         lines.push(line);
     }
     lines.remove(0);
-    let freed = async { while Line::open(house.public).await.unwrap().ask(&keep).await.unwrap().status != 400 {} };
+    let again = || Line::open_from(caller.into(), house.public);
+    let freed = async { while again().await.unwrap().ask(&keep).await.unwrap().status != 400 {} };
     tokio::time::timeout(DEADLINE, freed).await.expect("a place that was given back");
 }
 
