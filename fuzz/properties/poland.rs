@@ -38,6 +38,11 @@ fn notification(shop: &dyn Gateway, body: &[u8]) {
         let respelt = object.as_ref().expect("what is believed is JSON").to_string().into_bytes();
         let again = post(shop, &respelt, &sign(&respelt)).expect("another spelling says the same").into_value();
         assert_eq!(Observation { body: seen.body.clone(), ..again }, *seen);
+        let twice = with_two_statuses(body);
+        assert!(
+            matches!(post(shop, &twice, &sign(&twice)), Err(Rejection::Malformed(_))),
+            "two statuses in one message"
+        );
     }
     let members = object.as_ref().and_then(Value::as_object).into_iter().flatten();
     for (name, value) in members.filter_map(|(name, value)| Some((name, value.as_str()?))).take(12) {
@@ -63,7 +68,15 @@ fn reply(shop: &dyn Gateway, body: &[u8]) {
         kept(&seen, body);
         let other = answer(shop, &nobodys, status, body);
         assert!(own == nobodys || other == Err(Unproven::OtherPayment), "{other:?}");
+        let twice = answer(shop, &own, status, &with_two_statuses(body));
+        assert!(matches!(twice, Err(Unproven::Malformed(_))), "two statuses in one answer");
     }
+}
+
+/// A message that has a status, with one more at its end.
+fn with_two_statuses(body: &[u8]) -> Vec<u8> {
+    let open = body.trim_ascii_end().strip_suffix(b"}").expect("what is believed is an object");
+    [open, br#","status":"NEW"}"#].concat()
 }
 
 fn sign(body: &[u8]) -> String {
