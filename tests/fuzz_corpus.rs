@@ -1,7 +1,13 @@
 //! The corpora of the fuzz targets and the published vectors, tried with the properties that the targets search with:
 //! what was found once is not lost again, on any machine and with any toolchain.
 
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop"
+)]
 
 #[path = "../fuzz/properties/mod.rs"]
 mod properties;

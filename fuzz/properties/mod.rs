@@ -26,8 +26,11 @@ const LONGEST: usize = 1000;
 /// A value that nobody may repeat. No gateway writes it and no sentence of ours has it.
 const CANARY: &str = "tell~Nobody~4711";
 
+/// Panics where something does not hold of the bytes.
+pub type Property = fn(&[u8]);
+
 /// Every property, by the name of its target and of its corpus.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Property); 7] = [
     ("button", zimbabwe::button),
     ("config", config::holds),
     ("form", form::holds),
