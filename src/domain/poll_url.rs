@@ -46,7 +46,9 @@ impl FromStr for Origin {
             && host.len() <= 253
             && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
         let host_is_sound = ipv6.map_or(named, |address| address.parse::<std::net::Ipv6Addr>().is_ok());
-        let port_is_sound = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0));
+        // As it is written, without `+` or zeros before it: one origin has one spelling, and clients agree on it.
+        let written = |port: &str| port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
+        let port_is_sound = port.is_none_or(written);
         let loopback = host == "localhost"
             || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
             || ipv6 == Some("::1");
@@ -179,6 +181,8 @@ mod tests {
             "https://a/b",
             "https://a:0",
             "https://a:x",
+            "https://a:+443",
+            "https://a:0443",
             "https://u@a",
             "https://a?b",
             "www.paynow.co.zw",

@@ -194,11 +194,24 @@ pub trait Gateway: fmt::Debug + Send + Sync {
 /// How long a text from outside may become in a reason: enough to recognise, too short to flood a log.
 const EXCERPT: usize = 80;
 
-/// A piece of text from outside, made harmless: bounded, without control characters.
+/// A piece of text from outside, made harmless: bounded, without anything that moves a cursor or ends a line.
 pub(in crate::protocol) fn excerpt(text: &str) -> String {
-    let mut harmless: String = text.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
+    let moves = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let mut harmless: String = text.chars().filter(|c| !moves(*c)).take(EXCERPT).collect();
     if text.chars().count() > EXCERPT {
         harmless.push('…');
     }
     harmless
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_one_bounded_line_whatever_it_is_taken_from() {
+        assert_eq!(excerpt("a\u{1b}[31m\r\nb\u{85}c\u{2028}d\u{2029}e"), "a[31mbcde");
+        assert_eq!(excerpt(&"z".repeat(80)), "z".repeat(80));
+        assert_eq!(excerpt(&"z".repeat(81)), format!("{}…", "z".repeat(80)));
+    }
 }

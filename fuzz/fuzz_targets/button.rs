@@ -1,0 +1,4 @@
+//! Searches for a custom-button notification that is believed and should not be, or a reason that tells too much.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::zimbabwe::button(data));

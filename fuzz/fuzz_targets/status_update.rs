@@ -1,0 +1,4 @@
+//! Searches for a status update that is believed and should not be, or a reason that tells too much.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::zimbabwe::status_update(data));
