@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use chrono_tz::Tz;
 use croner::Cron;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::Clock;
 use crate::domain::Timestamp;
 use crate::ledger::{Ledger, LedgerError};
 use crate::protocol::Integrations;
@@ -36,22 +37,24 @@ pub struct Nightly {
     ledger: Arc<Ledger>,
     integrations: Arc<Integrations>,
     settings: watch::Receiver<NightlySettings>,
+    clock: Clock,
 }
 
 impl Nightly {
-    /// Does the run on `ledger` for `integrations`, by whatever `settings` say at the time.
+    /// Does the run on `ledger` for `integrations`, by whatever `settings` say when `clock` says it is time.
     pub const fn new(
         ledger: Arc<Ledger>,
         integrations: Arc<Integrations>,
         settings: watch::Receiver<NightlySettings>,
+        clock: Clock,
     ) -> Self {
-        Self { ledger, integrations, settings }
+        Self { ledger, integrations, settings, clock }
     }
 
     /// Looks at the clock on every beat until `shutdown`. The only one who runs, so runs never overlap.
     pub async fn run(self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         loop {
-            if let Err(error) = self.look(Utc::now()).await {
+            if let Err(error) = self.look(self.clock.now()).await {
                 tracing::warn!(%error, "the nightly run did not happen; it will be made up");
             }
             tokio::select! {
@@ -77,7 +80,7 @@ impl Nightly {
         let names = confirmable.map(|integration| integration.name.clone()).collect();
         let asked = self.ledger.ask_about_open(names, started).await?;
         tracing::info!(payments = asked, "nightly run: everything open is asked about again");
-        self.ledger.note_run(NAME, started, Utc::now(), format!("{asked} open payments made due")).await
+        self.ledger.note_run(NAME, started, self.clock.now(), format!("{asked} open payments made due")).await
     }
 }
 
