@@ -7,9 +7,11 @@ mod clock;
 mod heartbeat;
 mod nightly;
 mod poller;
+mod sweep;
 mod trouble;
 
 pub use clock::Clock;
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};
 pub use poller::{Poller, PollerSettings};
+pub use sweep::{SweepSettings, sweep};
