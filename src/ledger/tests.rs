@@ -4,6 +4,7 @@ mod chain;
 mod file;
 mod fold;
 mod letters;
+mod orders;
 mod polls;
 mod queries;
 mod refused;
