@@ -44,6 +44,7 @@ pub const ALL: [(&str, Property); 7] = [
 fn gateway(protocol: Protocol, key: &str) -> Box<dyn Gateway> {
     protocol.gateway(Setup {
         integration: IntegrationName::parse("shop").unwrap(),
+        id: Some("1201".into()),
         keys: Keys::new(protocol.key(key).unwrap(), Vec::new()),
         api_key: Some(Key::opaque("97a55694-5478-43b5-b406-fb49ebfdd2b5")),
         origin: protocol.default_origin().parse().unwrap(),
@@ -68,6 +69,8 @@ fn payment(key: GatewayKey) -> Payment {
         wire_status: None,
         trust: Trust::Reported,
         poll_url: None,
+        posted: paynowd::domain::Posted::Current,
+        paid_at: None,
         first_seen: now(),
         last_changed: now(),
     }

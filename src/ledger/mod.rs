@@ -5,6 +5,7 @@
 
 mod chain;
 mod discrepancies;
+mod due;
 mod error;
 mod expectations;
 mod fold;
@@ -17,6 +18,8 @@ mod repeats;
 mod rows;
 mod runs;
 mod schema;
+mod sweep;
+mod traces;
 mod verify;
 mod writer;
 
@@ -30,6 +33,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 pub use discrepancies::Discrepancy;
+pub use due::Due;
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict};
 pub use outbox::{Attempt, Letter, LetterState};
@@ -38,10 +42,12 @@ pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use repeats::Repeats;
+pub use sweep::{Brought, Place, Slice, Subject, Sweep};
+pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};
-use crate::protocol::Verified;
+use crate::domain::{Expectation, MerchantTrace, Observation, Payment, Terms, Timestamp};
+use crate::protocol::{Begun, Verified};
 use writer::{Bells, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
@@ -145,7 +151,29 @@ impl Ledger {
         on_conflict: OnConflict,
         now: Timestamp,
     ) -> Result<Expected, LedgerError> {
-        let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, &terms, on_conflict, now);
+        let expect =
+            move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, None, &terms, on_conflict, now);
+        self.writer.write(Admission::Wait, expect).await
+    }
+
+    /// The same with the gateway's own word for where the payment is, as it told the shop. The integration and the poll
+    /// URL are those of the proof, whatever `expected` says.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same may be said again.
+    pub async fn expect_begun(
+        &self,
+        expected: Expectation,
+        begun: Verified<Begun>,
+        terms: Arc<Terms>,
+        on_conflict: OnConflict,
+        now: Timestamp,
+    ) -> Result<Expected, LedgerError> {
+        let Begun { integration, poll_url, body } = begun.into_value();
+        let expected = Expectation { integration, poll_url: Some(poll_url), ..expected };
+        let expect = move |desk: &mut writer::Desk<'_>| {
+            expectations::expect(desk, &expected, Some(&body), &terms, on_conflict, now)
+        };
         self.writer.write(Admission::Wait, expect).await
     }
 
@@ -174,22 +202,46 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await
     }
 
-    /// Makes every payment of these integrations that can still change due for a poll. Returns how many that are.
+    /// The gateway has answered the trace of an order with `seen`: records it as any other word of a payment, and with
+    /// it that this is the order's.
+    ///
+    /// # Errors
+    /// Not stored; the order stays due and is asked about again.
+    pub async fn traced(
+        &self,
+        order: i64,
+        trace: MerchantTrace,
+        seen: Verified<Observation>,
+        terms: Arc<Terms>,
+    ) -> Result<Recorded, LedgerError> {
+        let seen = seen.into_value();
+        let body = chain::body_digest(&seen.body);
+        let found = move |desk: &mut writer::Desk<'_>| traces::found(desk, (order, &trace), &seen, &body, &terms);
+        self.writer.write(Admission::Wait, found).await
+    }
+
+    /// Tracing an order brought no payment: notes why and plans the next time. Nothing else changes.
+    ///
+    /// # Errors
+    /// Not stored; the order stays due and is asked about again.
+    pub async fn untraced(&self, asked: Untraced, terms: Arc<Terms>) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| traces::untraced(desk, &asked, &terms)).await
+    }
+
+    /// The payment of an order has come by itself: it is looked for no more.
+    ///
+    /// # Errors
+    /// Not stored; the order stays due.
+    pub async fn came(&self, order: i64, payment: i64) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| traces::came(desk, order, payment)).await
+    }
+
+    /// Makes this slice of a run due now, but for what is due sooner or has been asked about since the run `began`.
     ///
     /// # Errors
     /// Not stored; the run that wanted it is made up later.
-    pub async fn ask_about_open(
-        &self,
-        integrations: Vec<IntegrationName>,
-        now: Timestamp,
-    ) -> Result<usize, LedgerError> {
-        let ask = move |desk: &mut writer::Desk<'_>| {
-            integrations.iter().try_fold(0_usize, |asked, name| {
-                let integration = desk.integration(name)?;
-                Ok(asked + polls::ask_about_open(desk, integration, now)?)
-            })
-        };
-        self.writer.write(Admission::Wait, ask).await
+    pub async fn ask(&self, slice: Vec<Subject>, began: Timestamp, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| sweep::ask(desk, &slice, began, now)).await
     }
 
     /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
@@ -310,21 +362,38 @@ impl Reader {
         query(&connection).map_err(LedgerError::read)
     }
 
-    /// The payments of these integrations to ask about at `now`, the longest due first, and when the next one after
-    /// them is due.
+    /// What to ask gateways about at `now` for these integrations, the longest due first, at most `limit` payments and as
+    /// many orders; and when the next after them is due.
     ///
     /// # Errors
     /// The ledger could not be read; look again later.
-    pub async fn due_polls(
+    pub async fn due_questions(
         &self,
         integrations: Vec<String>,
         now: Timestamp,
         limit: usize,
-    ) -> Result<(Vec<DuePoll>, Option<Timestamp>), LedgerError> {
-        self.read(move |connection| {
-            Ok((polls::due(connection, &integrations, now, limit)?, polls::next_due(connection, now)?))
-        })
-        .await
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+        self.read(move |connection| due::questions(connection, &integrations, now, limit)).await
+    }
+
+    /// The part of a run's sweep that begins at `place`, of at most `most` subjects.
+    ///
+    /// # Errors
+    /// The ledger could not be read; the run is made up later.
+    pub async fn slice(&self, sweep: Sweep, place: Place, most: usize) -> Result<Slice, LedgerError> {
+        self.read(move |connection| sweep::slice(connection, &sweep, place, most)).await
+    }
+
+    /// What asking brought, of those `subjects` that a gateway has been asked about since `began`, by whomever.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn brought(
+        &self,
+        subjects: Vec<Subject>,
+        began: Timestamp,
+    ) -> Result<Vec<(Subject, Brought)>, LedgerError> {
+        self.read(move |connection| sweep::brought(connection, &subjects, began)).await
     }
 
     /// The letters to send at `now`, the oldest first, and when the next one after them is due.

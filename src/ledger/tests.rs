@@ -4,9 +4,11 @@ mod chain;
 mod file;
 mod fold;
 mod letters;
+mod orders;
 mod polls;
 mod queries;
 mod refused;
+mod sweep;
 mod verify;
 
 use std::net::Ipv4Addr;
@@ -17,7 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::schedule::Bound;
-use crate::domain::{Announce, GatewayKey, Mode, Outcome, PollSchedule, Status, Step};
+use crate::domain::{Announce, GatewayKey, IntegrationName, Mode, Outcome, PollSchedule, Status, Step};
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
 use crate::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Setup};
 
@@ -63,6 +65,7 @@ fn shop() -> IntegrationName {
 fn gateway(protocol: Protocol, name: &str) -> Box<dyn Gateway> {
     protocol.gateway(Setup {
         integration: IntegrationName::parse(name).unwrap(),
+        id: None,
         keys: Keys::new(Key::guid(KEY).unwrap(), Vec::new()),
         origin: protocol.default_origin().parse().unwrap(),
         max_fields: 64,

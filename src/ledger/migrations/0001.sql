@@ -30,6 +30,9 @@ CREATE TABLE payment (
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
 CREATE INDEX payment_by_change ON payment (last_changed);
+-- What can still change, for runs that ask about all of it. Its rows leave as payments become final.
+CREATE INDEX payment_open ON payment (integration_id)
+    WHERE trust = 'reported' OR status NOT IN ('paid', 'refunded', 'cancelled', 'failed', 'expired', 'abandoned');
 
 -- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands
 -- in the same chain: channel 'operator', with the decision as its body and nothing said of a state.
@@ -109,12 +112,14 @@ CREATE TABLE expectation (
     payment_id     INTEGER REFERENCES payment (id), -- the one behind poll_url, or found by trace
     trace_due      INTEGER,          -- when the gateway is to be asked by trace; none once it is found or given up
     trace_attempt  INTEGER NOT NULL DEFAULT 0,
+    trace_since    INTEGER,          -- when the search by trace began
     traced         INTEGER,          -- when it was last asked
     trace_answer   TEXT,             -- what that brought: 'found', 'not-found', or the code of what went wrong
     UNIQUE (integration_id, reference)
 ) STRICT;
 CREATE INDEX expectation_by_payment ON expectation (payment_id) WHERE payment_id IS NOT NULL;
 CREATE INDEX expectation_by_trace_due ON expectation (trace_due) WHERE trace_due IS NOT NULL;
+CREATE INDEX expectation_unfound ON expectation (integration_id) WHERE trace IS NOT NULL AND payment_id IS NULL;
 
 -- What a bank or the gateway's portal says was paid out: lines of imported files.
 CREATE TABLE settlement (

@@ -6,11 +6,18 @@ use crate::domain::{Class, Pace};
 impl House {
     /// The payments to ask about, and when the next one is.
     async fn due_polls(&self, when: Timestamp) -> (Vec<GatewayKey>, Option<Timestamp>) {
-        let (due, next) = self.ledger.reader().due_polls(vec!["shop".into()], when, 99).await.unwrap();
-        (due.into_iter().map(|poll| poll.payment.key).collect(), next)
+        let (due, next) = self.ledger.reader().due_questions(vec!["shop".into()], when, 99).await.unwrap();
+        let polls = due.into_iter().filter_map(|due| if let Due::Poll(poll) = due { Some(poll) } else { None });
+        (polls.map(|poll| poll.payment.key).collect(), next)
     }
 
-    async fn in_vain(&self, payment: u8, code: &'static str, when: Timestamp, retry_after: Option<Duration>) {
+    pub(super) async fn in_vain(
+        &self,
+        payment: u8,
+        code: &'static str,
+        when: Timestamp,
+        retry_after: Option<Duration>,
+    ) {
         let poll = Unanswered {
             integration: shop(),
             key: key(payment),
@@ -33,8 +40,8 @@ async fn a_claim_is_due_at_once_and_the_longest_due_comes_first() {
     let (due, next) = house.due_polls(at(10)).await;
     assert_eq!(due, [key(2), key(1)]);
     assert!(next.unwrap() > at(50), "the unpaid one, in about a minute");
-    assert_eq!(house.ledger.reader().due_polls(vec!["shop".into()], at(10), 1).await.unwrap().0.len(), 1);
-    assert!(house.ledger.reader().due_polls(vec!["other".into()], at(10), 9).await.unwrap().0.is_empty());
+    assert_eq!(house.ledger.reader().due_questions(vec!["shop".into()], at(10), 1).await.unwrap().0.len(), 1);
+    assert!(house.ledger.reader().due_questions(vec!["other".into()], at(10), 9).await.unwrap().0.is_empty());
     assert_eq!(house.ledger.reader().waiting().await.unwrap(), (3, 2));
 }
 
@@ -113,29 +120,6 @@ async fn a_different_finding_of_the_same_class_is_a_finding_of_its_own() {
     assert_eq!(found, [("amount 41.00".into(), 2), ("amount 42.00".into(), 1)]);
     assert_eq!(house.story(1).events.len(), 1, "what contradicts is no event");
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM quarantine WHERE kind = 'contradicts'"), Some(3));
-}
-
-#[tokio::test]
-async fn the_night_asks_about_everything_that_can_still_change_and_nothing_else() {
-    let house = House::new();
-    for (payment, word, polled) in [
-        (1, "Paid", true),
-        (2, "Paid", false),
-        (3, "Created", true),
-        (4, "Awaiting Delivery", true),
-        (5, "Cancelled", true),
-    ] {
-        house.post(payment, word, at(0)).await;
-        if polled {
-            house.poll(payment, word, at(1)).await;
-        }
-    }
-    let night = at(-7200);
-    assert_eq!(house.ledger.ask_about_open(vec![shop()], night).await.unwrap(), 3);
-    let mut due = house.due_polls(night + Duration::from_secs(1)).await.0;
-    due.sort();
-    assert_eq!(due, [key(2), key(3), key(4)]);
-    assert_eq!(house.ledger.ask_about_open(vec![shop()], night).await.unwrap(), 0, "they are due already");
 }
 
 #[tokio::test]
