@@ -4,7 +4,9 @@
 //! spelled on a wire. Everything above imports from here; this room imports from nobody.
 
 pub mod amount;
+pub mod compare;
 pub mod decision;
+pub mod diff;
 pub mod discrepancy;
 mod duplicate;
 pub mod expectation;
@@ -21,7 +23,9 @@ pub mod status;
 pub mod terms;
 
 pub use amount::{Amount, Currency};
+pub use compare::{Matter, Rules, Standing, compare};
 pub use decision::{Decision, Outcome};
+pub use diff::{Diff, Held, diff};
 pub use discrepancy::{Class, Finding, Severity};
 pub use expectation::Expectation;
 pub use names::{GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus};

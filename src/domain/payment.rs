@@ -210,7 +210,7 @@ impl Known {
                 withdrawn: Vec::new(),
                 notices: Vec::new(),
                 findings: last.into_iter().collect(),
-                settled: &[],
+                settled: &[Class::StatusMismatch],
             };
         }
 
@@ -271,14 +271,8 @@ impl Known {
     fn asked_in_vain(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
         let payment = &self.payment;
         let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
-        let class = if payment.is_unproven() { Class::PaidUnconfirmed } else { Class::StuckPending };
         let open_end = plan.due.is_none() && (payment.is_unproven() || payment.status.is_pending());
-        let last = open_end.then(|| Finding {
-            class,
-            expected: "a final state within the poll schedule".into(),
-            found: format!("{} ({})", payment.status.code(), payment.trust.code()),
-        });
-        (plan, last)
+        (plan, open_end.then(|| payment.left_open()))
     }
 }
 
@@ -386,11 +380,11 @@ fn unknown_word(seen: &Observation) -> Finding {
 /// What the gateway's own word for `status` settles.
 const fn settled_by(status: Status) -> &'static [Class] {
     if status.is_pending() {
-        &[Class::PaidUnconfirmed, Class::PaidLate]
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::PaidLate]
     } else if status.has_had_money() {
-        &[Class::PaidUnconfirmed, Class::StuckPending]
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::StuckPending]
     } else {
-        &[Class::PaidUnconfirmed, Class::StuckPending, Class::PaidLate]
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::StuckPending, Class::PaidLate]
     }
 }
 

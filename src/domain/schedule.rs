@@ -118,6 +118,19 @@ impl PollSchedule {
         PollPlan { due: self.step_due(&asked, key, status, trust, now), ..asked }
     }
 
+    /// Whether a payment that stands so has no rung left, whoever asks beyond the schedule.
+    pub fn is_over(&self, plan: &PollPlan, status: Status, trust: Trust, now: Timestamp) -> bool {
+        self.step(plan, status, trust, now).is_none()
+    }
+
+    /// For how long a payment that is not paid is asked about in all.
+    pub fn pending_for(&self) -> Duration {
+        self.pending.iter().fold(Duration::ZERO, |so_far, step| match step.bound {
+            Bound::Times(times) => so_far.saturating_add(step.every.saturating_mul(times)),
+            Bound::Until(end) => so_far.max(end),
+        })
+    }
+
     /// When the rung that `plan` stands on says to ask next.
     fn step_due(
         &self,
@@ -127,6 +140,11 @@ impl PollSchedule {
         trust: Trust,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        self.step(plan, status, trust, now).map(|step| now + spread(step.every, key, plan.attempt))
+    }
+
+    /// The rung that `plan` stands on.
+    fn step(&self, plan: &PollPlan, status: Status, trust: Trust, now: Timestamp) -> Option<&Step> {
         let unproven_claim = trust == Trust::Reported && status.wants_confirmation();
         let steps = if status.is_pending() || unproven_claim {
             &self.pending
@@ -137,19 +155,13 @@ impl PollSchedule {
         };
         let age = (now - plan.since).to_std().unwrap_or_default();
         let mut used = 0_u32;
-        for step in steps {
-            let here = match step.bound {
-                Bound::Times(times) => {
-                    used = used.saturating_add(times);
-                    plan.attempt < used
-                }
-                Bound::Until(end) => age < end,
-            };
-            if here {
-                return Some(now + spread(step.every, key, plan.attempt));
+        steps.iter().find(|step| match step.bound {
+            Bound::Times(times) => {
+                used = used.saturating_add(times);
+                plan.attempt < used
             }
-        }
-        None
+            Bound::Until(end) => age < end,
+        })
     }
 }
 
