@@ -26,7 +26,7 @@ use crate::ledger::{Ledger, LedgerError, Role};
 use crate::mailer::Postman;
 use crate::protocol::Integrations;
 use crate::receiver::Receiver;
-use crate::reconciler::{Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
+use crate::reconciler::{Clock, Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
 pub use inspection::{Probe, inspect_ledger, probe};
 use signals::{Signal, Signals};
 pub use wiring::{command as command_settings, ledger as ledger_settings, mailer as mailer_settings};
@@ -180,8 +180,10 @@ impl House {
         schedule: watch::Receiver<NightlySettings>,
         heartbeat: &Heartbeat,
     ) {
-        let poller = Poller::new(Arc::clone(&self.ledger), Arc::clone(integrations), client, wiring::poller(config));
-        let nightly = Nightly::new(Arc::clone(&self.ledger), Arc::clone(integrations), schedule);
+        let (ledger, clock) = (&self.ledger, Clock::system());
+        let settings = wiring::poller(config);
+        let poller = Poller::new(Arc::clone(ledger), Arc::clone(integrations), client, settings, clock.clone());
+        let nightly = Nightly::new(Arc::clone(ledger), Arc::clone(integrations), schedule, clock);
         let postman = Postman::new(Arc::clone(&self.ledger), wiring::mailer(config));
         let (ledger, addresses) = (Arc::clone(&self.ledger), self.addresses.clone());
         let (beat, end) = (heartbeat.listen(), self.loops_end.clone());

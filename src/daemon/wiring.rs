@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -12,7 +13,7 @@ use crate::ledger::{LedgerSettings, QuarantineLimits};
 use crate::mailer::{MailerSettings, Security, SmtpSettings, Way};
 use crate::protocol::Integration;
 use crate::receiver::ReceiverSettings;
-use crate::reconciler::{NightlySettings, PollerSettings};
+use crate::reconciler::{NightlySettings, PollerSettings, SweepSettings};
 
 /// The public socket: one passed by systemd wins over the configured address.
 pub(super) fn public_listener(config: &Config) -> Result<TcpListener, DaemonError> {
@@ -90,7 +91,26 @@ pub(super) fn poller(config: &Config) -> PollerSettings {
 }
 
 pub(super) fn nightly(config: &Config) -> NightlySettings {
-    NightlySettings { schedule: config.reconcile.schedule.clone(), zone: config.reconcile.timezone }
+    let reconcile = &config.reconcile;
+    NightlySettings {
+        schedule: reconcile.schedule.clone(),
+        zone: reconcile.timezone,
+        look_back: reconcile.look_back,
+        sweep: sweep(&config.poll),
+    }
+}
+
+/// How many times what is asked at once a run makes due at once.
+const AHEAD: usize = 16;
+
+/// How long nothing may come back before a run gives up, at least: the poller itself rests for a minute after a bug.
+const STALLED: Duration = Duration::from_mins(2);
+
+/// How long a run may ask: until the shop opens.
+const NIGHT: Duration = Duration::from_hours(6);
+
+fn sweep(poll: &PollConfig) -> SweepSettings {
+    SweepSettings { slice: poll.concurrency * AHEAD, stalled: STALLED.max(poll.timeout * 2), within: NIGHT }
 }
 
 pub(super) fn integrations(config: &Config) -> impl Iterator<Item = Integration> {

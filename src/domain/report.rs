@@ -1,6 +1,7 @@
 //! What a nightly run has to tell: plain values, counted by the ledger, worded by the mailer.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 /// What a run asked the gateways, and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,4 +18,18 @@ pub struct Checked {
     pub found: u64,
     /// Payments and orders that there was no time left to ask about.
     pub left: u64,
+}
+
+impl AddAssign for Checked {
+    fn add_assign(&mut self, other: Self) {
+        let Self { payments, answered, unanswered, traced, found, left } = other;
+        self.payments += payments;
+        self.answered += answered;
+        for (code, count) in unanswered {
+            *self.unanswered.entry(code).or_default() += count;
+        }
+        self.traced += traced;
+        self.found += found;
+        self.left += left;
+    }
 }

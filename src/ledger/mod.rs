@@ -16,6 +16,7 @@ mod record;
 mod rows;
 mod runs;
 mod schema;
+mod sweep;
 mod verify;
 mod writer;
 
@@ -36,9 +37,10 @@ pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};
+use crate::domain::{Expectation, Observation, Payment, Terms, Timestamp};
 use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
@@ -172,22 +174,12 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await
     }
 
-    /// Makes every payment of these integrations that can still change due for a poll. Returns how many that are.
+    /// Makes this slice of a run due now, but for what is due sooner or has been asked about since the run `began`.
     ///
     /// # Errors
     /// Not stored; the run that wanted it is made up later.
-    pub async fn ask_about_open(
-        &self,
-        integrations: Vec<IntegrationName>,
-        now: Timestamp,
-    ) -> Result<usize, LedgerError> {
-        let ask = move |desk: &mut writer::Desk<'_>| {
-            integrations.iter().try_fold(0_usize, |asked, name| {
-                let integration = desk.integration(name)?;
-                Ok(asked + polls::ask_about_open(desk, integration, now)?)
-            })
-        };
-        self.writer.write(Admission::Wait, ask).await
+    pub async fn ask(&self, slice: Vec<Subject>, began: Timestamp, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| sweep::ask(desk, &slice, began, now)).await
     }
 
     /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
@@ -310,6 +302,26 @@ impl Reader {
             Ok((polls::due(connection, &integrations, now, limit)?, polls::next_due(connection, now)?))
         })
         .await
+    }
+
+    /// The part of a run's sweep that begins at `place`, of at most `most` subjects.
+    ///
+    /// # Errors
+    /// The ledger could not be read; the run is made up later.
+    pub async fn slice(&self, sweep: Sweep, place: Place, most: usize) -> Result<Slice, LedgerError> {
+        self.read(move |connection| sweep::slice(connection, &sweep, place, most)).await
+    }
+
+    /// What asking brought, of those `subjects` that a gateway has been asked about since `began`, by whomever.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn brought(
+        &self,
+        subjects: Vec<Subject>,
+        began: Timestamp,
+    ) -> Result<Vec<(Subject, Brought)>, LedgerError> {
+        self.read(move |connection| sweep::brought(connection, &subjects, began)).await
     }
 
     /// The letters to send at `now`, the oldest first, and when the next one after them is due.

@@ -106,29 +106,6 @@ pub(super) fn ask_soon(
     Ok(Some(id))
 }
 
-/// How far apart, in milliseconds, the payments are that become due together. Thousands may be open: what is reported
-/// meanwhile is due in between, and the gateway is not asked about all of them at once.
-const APART: i64 = 250;
-
-/// Makes every payment of `integration` that can still change, and is not due within the hour, due from now on, one
-/// after the other.
-pub(super) fn ask_about_open(desk: &mut Desk<'_>, integration: i64, now: Timestamp) -> rusqlite::Result<usize> {
-    let asked = desk
-        .connection
-        .prepare_cached(
-            "UPDATE poll SET due = ?2 + ?3 * place FROM (SELECT payment_id AS queued, \
-             row_number() OVER (ORDER BY asked, payment_id) - 1 AS place FROM poll JOIN payment ON id = payment_id \
-             WHERE integration_id = ?1 AND (due IS NULL OR due > ?2 + 3600000) AND (trust = 'reported' OR \
-             status NOT IN ('paid', 'refunded', 'cancelled', 'failed', 'expired', 'abandoned'))) \
-             WHERE payment_id = queued",
-        )?
-        .execute(params![integration, millis(now), APART])?;
-    if asked > 0 {
-        desk.wake_poller();
-    }
-    Ok(asked)
-}
-
 /// The payments of these integrations that are due at `now`, the longest due first, at most `limit`.
 pub(super) fn due(
     connection: &Connection,
@@ -167,45 +144,4 @@ pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Res
 /// How many payments are on the schedule.
 pub(super) fn scheduled(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT count(*) FROM poll WHERE due IS NOT NULL")?.query_row([], |row| row.get(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::{Ledger, LedgerSettings, QuarantineLimits, Role};
-
-    #[tokio::test]
-    async fn what_is_asked_about_in_one_night_is_due_one_after_the_other() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("paynowd.db");
-        let quarantine = QuarantineLimits { posts: 1, bytes: 1, age: std::time::Duration::from_secs(1) };
-        let ledger = Ledger::open(&LedgerSettings { path: path.clone(), queue: 4, quarantine }, Role::Daemon).unwrap();
-        let now = Timestamp::from_timestamp(1_700_000_000, 0).unwrap();
-        let file = Connection::open(path).unwrap();
-        file.execute_batch("INSERT INTO integration VALUES (1, 'shop')").unwrap();
-        // Not asked any more; due tomorrow; due anyway; final.
-        let (late, soon) = (millis(now) + 86_400_000, millis(now) + 1_000);
-        for (id, status, due) in
-            [(1, "created", None), (2, "disputed", Some(late)), (3, "created", Some(soon)), (4, "paid", None)]
-        {
-            file.execute(
-                "INSERT INTO payment (id, integration_id, gateway_key, currency, mode, status, trust, posted, first_seen, \
-                 last_changed) VALUES (?1, 1, ?1, 'USD', 'live', ?2, 'confirmed', 'current', 0, 0)",
-                params![id, status],
-            )
-            .unwrap();
-            file.execute("INSERT INTO poll VALUES (?1, ?2, 'watch', 9, 0, ?1)", params![id, due]).unwrap();
-        }
-        let asked = ledger.ask_about_open(vec![IntegrationName::parse("shop").unwrap()], now).await.unwrap();
-        assert_eq!(asked, 2);
-        let due: Vec<Option<i64>> = file
-            .prepare("SELECT due - ?1 FROM poll ORDER BY payment_id")
-            .unwrap()
-            .query_map([millis(now)], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        assert_eq!(due, [Some(0), Some(APART), Some(1_000), None]);
-        ledger.close();
-    }
 }

@@ -7,6 +7,7 @@ mod letters;
 mod polls;
 mod queries;
 mod refused;
+mod sweep;
 mod verify;
 
 use std::net::Ipv4Addr;
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::schedule::Bound;
-use crate::domain::{Announce, GatewayKey, Mode, Outcome, PollSchedule, Status, Step};
+use crate::domain::{Announce, GatewayKey, IntegrationName, Mode, Outcome, PollSchedule, Status, Step};
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
 use crate::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Setup};
 

@@ -3,11 +3,15 @@
 //! Everything here looks at the ledger and does what is due: woken by a bell after a commit, by the heartbeat, and
 //! by nothing else. The path after a crash is the everyday path.
 
+mod clock;
 mod heartbeat;
 mod nightly;
 mod poller;
+mod sweep;
 mod trouble;
 
+pub use clock::Clock;
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};
 pub use poller::{Poller, PollerSettings};
+pub use sweep::{SweepSettings, sweep};

@@ -1,15 +1,18 @@
 //! The nightly run: everything that can still change is asked about once more, whatever its schedule says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use chrono_tz::Tz;
 use croner::Cron;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Timestamp;
-use crate::ledger::{Ledger, LedgerError};
+use super::{Clock, SweepSettings, sweep};
+use crate::domain::{Checked, Timestamp};
+use crate::ledger::{Ledger, LedgerError, Sweep};
 use crate::protocol::Integrations;
 
 /// The name of the run in the ledger.
@@ -22,6 +25,10 @@ pub struct NightlySettings {
     pub schedule: Cron,
     /// The zone it is meant in.
     pub zone: Tz,
+    /// For how long after it became final a payment is asked about.
+    pub look_back: Duration,
+    /// How patiently gateways are asked.
+    pub sweep: SweepSettings,
 }
 
 /// Whether the expression has come due since the last run: right across daylight-saving changes, after downtime
@@ -36,22 +43,24 @@ pub struct Nightly {
     ledger: Arc<Ledger>,
     integrations: Arc<Integrations>,
     settings: watch::Receiver<NightlySettings>,
+    clock: Clock,
 }
 
 impl Nightly {
-    /// Does the run on `ledger` for `integrations`, by whatever `settings` say at the time.
+    /// Does the run on `ledger` for `integrations`, by whatever `settings` say when `clock` says it is time.
     pub const fn new(
         ledger: Arc<Ledger>,
         integrations: Arc<Integrations>,
         settings: watch::Receiver<NightlySettings>,
+        clock: Clock,
     ) -> Self {
-        Self { ledger, integrations, settings }
+        Self { ledger, integrations, settings, clock }
     }
 
     /// Looks at the clock on every beat until `shutdown`. The only one who runs, so runs never overlap.
     pub async fn run(self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         loop {
-            if let Err(error) = self.look(Utc::now()).await {
+            if let Err(error) = self.look(self.clock.now()).await {
                 tracing::warn!(%error, "the nightly run did not happen; it will be made up");
             }
             tokio::select! {
@@ -63,7 +72,7 @@ impl Nightly {
 
     /// Runs if a run is due. A ledger that never had one begins to count now.
     async fn look(&self, now: Timestamp) -> Result<(), LedgerError> {
-        let NightlySettings { schedule, zone } = self.settings.borrow().clone();
+        let NightlySettings { schedule, zone, .. } = self.settings.borrow().clone();
         match self.ledger.reader().last_run(NAME).await? {
             None => self.ledger.note_run(NAME, now, now, "the ledger was opened for the first time".into()).await,
             Some(last) if due(&schedule, zone, last, now) => self.reconcile(now).await,
@@ -71,13 +80,26 @@ impl Nightly {
         }
     }
 
-    /// One run.
-    async fn reconcile(&self, started: Timestamp) -> Result<(), LedgerError> {
-        let confirmable = self.integrations.all().into_iter().filter(|integration| integration.gateway.confirmable());
-        let names = confirmable.map(|integration| integration.name.clone()).collect();
-        let asked = self.ledger.ask_about_open(names, started).await?;
-        tracing::info!(payments = asked, "nightly run: everything open is asked about again");
-        self.ledger.note_run(NAME, started, Utc::now(), format!("{asked} open payments made due")).await
+    /// One run. Each integration is asked about by itself, so that a gateway that is down keeps no other waiting.
+    async fn reconcile(&self, began: Timestamp) -> Result<(), LedgerError> {
+        let (look_back, settings) = {
+            let settings = self.settings.borrow();
+            (settings.look_back, settings.sweep)
+        };
+        let mut asking = JoinSet::new();
+        for integration in self.integrations.all().into_iter().filter(|integration| integration.gateway.confirmable()) {
+            let what = Sweep { integration: integration.name.clone(), began, final_since: began - look_back };
+            let (ledger, clock) = (Arc::clone(&self.ledger), self.clock.clone());
+            asking.spawn(async move { sweep(&ledger, &clock, &what, settings).await });
+        }
+        let mut checked = Checked::default();
+        while let Some(asked) = asking.join_next().await {
+            checked += asked.map_err(|_| LedgerError::Closed)??;
+        }
+        let Checked { payments, answered, left, .. } = checked;
+        tracing::info!(payments, answered, left, "nightly run: asked about everything that can still change");
+        let summary = format!("{payments} payments asked about, {answered} answered, {left} left");
+        self.ledger.note_run(NAME, began, self.clock.now(), summary).await
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use hyper::header::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::Clock;
 use super::trouble::Trouble;
 use crate::domain::{Origin, Outcome, Timestamp};
 use crate::http::{Client, Method, Reply, Request, SendError};
@@ -33,6 +33,7 @@ pub struct Poller {
     integrations: Arc<Integrations>,
     client: Client,
     settings: PollerSettings,
+    clock: Clock,
     hosts: HashMap<Origin, Host>,
     /// Payments being asked about.
     asking: HashSet<i64>,
@@ -52,13 +53,20 @@ struct Host {
 }
 
 impl Poller {
-    /// Asks about the payments of `ledger` through `client`.
-    pub fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, client: Client, settings: PollerSettings) -> Self {
+    /// Asks about the payments of `ledger` through `client`, by what `clock` shows.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        integrations: Arc<Integrations>,
+        client: Client,
+        settings: PollerSettings,
+        clock: Clock,
+    ) -> Self {
         Self {
             ledger,
             integrations,
             client,
             settings,
+            clock,
             hosts: HashMap::new(),
             asking: HashSet::new(),
             open: HashMap::new(),
@@ -71,7 +79,7 @@ impl Poller {
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         let bell = self.ledger.polls_due();
         loop {
-            let next = match self.ask_due(Utc::now()).await {
+            let next = match self.ask_due(self.clock.now()).await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(%error, "cannot see which polls are due; looking again shortly");
@@ -83,7 +91,7 @@ impl Poller {
                 () = bell.notified() => {}
                 heard = beat.changed() => if heard.is_err() { return },
                 Some(asked) = self.questions.join_next_with_id() => self.came_back(asked),
-                () = until(next) => {}
+                () = until(&self.clock, next) => {}
             }
             while let Some(asked) = self.questions.try_join_next_with_id() {
                 self.came_back(asked);
@@ -129,7 +137,8 @@ impl Poller {
         }
         host.open += 1;
         let (ledger, client, payment) = (Arc::clone(&self.ledger), self.client.clone(), poll.id);
-        let question = self.questions.spawn(async move { ask_one(&ledger, &client, &integration, poll).await });
+        let clock = self.clock.clone();
+        let question = self.questions.spawn(async move { ask_one(&ledger, &client, &clock, &integration, poll).await });
         self.open.insert(question.id(), (payment, origin));
     }
 
@@ -164,17 +173,18 @@ impl Poller {
 async fn ask_one(
     ledger: &Ledger,
     client: &Client,
+    clock: &Clock,
     integration: &Integration,
     poll: DuePoll,
 ) -> Result<Option<Duration>, LedgerError> {
-    let (payment, asked) = (&poll.payment, Utc::now());
+    let (payment, asked) = (&poll.payment, clock.now());
     let (seen, retry_after, patience) = match put(client, integration, payment).await {
         Err((code, detail)) => (Err((code, detail, None)), None, None),
         Ok(reply) => {
             let answer = Answer { status: reply.status, body: &reply.body, asked };
             let seen = integration
                 .gateway
-                .read_answer(payment, &answer, Utc::now())
+                .read_answer(payment, &answer, clock.now())
                 .map_err(|unproven| (unproven.code(), unproven.to_string(), unproven.finding()));
             let asks_for_patience = matches!(reply.status, 429 | 503);
             (seen, reply.retry_after, reply.retry_after.filter(|_| asks_for_patience))
@@ -207,7 +217,7 @@ async fn ask_one(
             let unanswered = Unanswered {
                 integration: integration.name.clone(),
                 key: payment.key.clone(),
-                at: Utc::now(),
+                at: clock.now(),
                 code,
                 detail,
                 finding,
@@ -268,9 +278,9 @@ const fn code(error: &SendError) -> &'static str {
 }
 
 /// Waits until `instant` by the wall clock, for ever if there is none; the heartbeat catches a clock that steps.
-async fn until(instant: Option<Timestamp>) {
+async fn until(clock: &Clock, instant: Option<Timestamp>) {
     match instant {
-        Some(instant) => tokio::time::sleep((instant - Utc::now()).to_std().unwrap_or_default()).await,
+        Some(instant) => tokio::time::sleep((instant - clock.now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,
     }
 }

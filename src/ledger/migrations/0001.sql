@@ -30,6 +30,9 @@ CREATE TABLE payment (
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
 CREATE INDEX payment_by_change ON payment (last_changed);
+-- What can still change, for runs that ask about all of it. Its rows leave as payments become final.
+CREATE INDEX payment_open ON payment (integration_id)
+    WHERE trust = 'reported' OR status NOT IN ('paid', 'refunded', 'cancelled', 'failed', 'expired', 'abandoned');
 
 -- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands
 -- in the same chain: channel 'operator', with the decision as its body and nothing said of a state.

@@ -10,7 +10,13 @@ impl House {
         (due.into_iter().map(|poll| poll.payment.key).collect(), next)
     }
 
-    async fn in_vain(&self, payment: u8, code: &'static str, when: Timestamp, retry_after: Option<Duration>) {
+    pub(super) async fn in_vain(
+        &self,
+        payment: u8,
+        code: &'static str,
+        when: Timestamp,
+        retry_after: Option<Duration>,
+    ) {
         let poll = Unanswered {
             integration: shop(),
             key: key(payment),
@@ -113,29 +119,6 @@ async fn a_different_finding_of_the_same_class_is_a_finding_of_its_own() {
     assert_eq!(found, [("amount 41.00".into(), 2), ("amount 42.00".into(), 1)]);
     assert_eq!(house.story(1).events.len(), 1, "what contradicts is no event");
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM quarantine WHERE kind = 'contradicts'"), Some(3));
-}
-
-#[tokio::test]
-async fn the_night_asks_about_everything_that_can_still_change_and_nothing_else() {
-    let house = House::new();
-    for (payment, word, polled) in [
-        (1, "Paid", true),
-        (2, "Paid", false),
-        (3, "Created", true),
-        (4, "Awaiting Delivery", true),
-        (5, "Cancelled", true),
-    ] {
-        house.post(payment, word, at(0)).await;
-        if polled {
-            house.poll(payment, word, at(1)).await;
-        }
-    }
-    let night = at(-7200);
-    assert_eq!(house.ledger.ask_about_open(vec![shop()], night).await.unwrap(), 3);
-    let mut due = house.due_polls(night + Duration::from_secs(1)).await.0;
-    due.sort();
-    assert_eq!(due, [key(2), key(3), key(4)]);
-    assert_eq!(house.ledger.ask_about_open(vec![shop()], night).await.unwrap(), 0, "they are due already");
 }
 
 #[tokio::test]

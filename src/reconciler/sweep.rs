@@ -1,0 +1,74 @@
+//! The gateway's leg of a run: everything that can still change, and what became final of late, is asked about once
+//! more. This only says what is due and waits; whoever polls the ledger asks, here or in the daemon beside a command.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::Clock;
+use crate::domain::report::Checked;
+use crate::ledger::{Ledger, LedgerError, Place, Subject, Sweep};
+
+/// How often to look whether answers have come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How patiently a sweep waits.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepSettings {
+    /// How many are due at once: several times as many as are asked at once, so that nobody who asks runs dry.
+    pub slice: usize,
+    /// How long nothing at all may come back before the rest is left.
+    pub stalled: Duration,
+    /// How long the whole may take before the rest is left.
+    pub within: Duration,
+}
+
+/// Has the gateway asked about everything of `what`. Asking stays as polite as it ever is.
+///
+/// # Errors
+/// The ledger could not be read or written; the run is made up later.
+pub async fn sweep(
+    ledger: &Ledger,
+    clock: &Clock,
+    what: &Sweep,
+    settings: SweepSettings,
+) -> Result<Checked, LedgerError> {
+    let mut checked = Checked::default();
+    let mut place = Some(Place::default());
+    let mut waiting: HashSet<Subject> = HashSet::new();
+    let (start, mut heard, mut given_up) = (Instant::now(), Instant::now(), false);
+    loop {
+        while let Some(from) = place.filter(|_| given_up || waiting.len() <= settings.slice / 2) {
+            let slice = ledger.reader().slice(what.clone(), from, settings.slice).await?;
+            place = slice.next;
+            checked.payments += count(slice.subjects.len());
+            if given_up {
+                checked.left += count(slice.subjects.len());
+            } else if !slice.subjects.is_empty() {
+                waiting.extend(&slice.subjects);
+                ledger.ask(slice.subjects, what.began, clock.now()).await?;
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(checked);
+        }
+        let brought = ledger.reader().brought(waiting.iter().copied().collect(), what.began).await?;
+        for (subject, brought) in brought {
+            waiting.remove(&subject);
+            heard = Instant::now();
+            match brought {
+                Ok(()) => checked.answered += 1,
+                Err(code) => *checked.unanswered.entry(code).or_default() += 1,
+            }
+        }
+        if start.elapsed() > settings.within || heard.elapsed() > settings.stalled {
+            given_up = true;
+            checked.left += count(waiting.drain().count());
+        } else if !waiting.is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+fn count(some: usize) -> u64 {
+    u64::try_from(some).unwrap_or(u64::MAX)
+}
