@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod discrepancies;
 mod exit;
 mod explain;
 mod ledger;
@@ -43,6 +44,9 @@ enum Command {
     /// Look at payments.
     #[command(subcommand)]
     Payments(payments::Command),
+    /// Look at what does not add up, and say that it is settled.
+    #[command(subcommand)]
+    Discrepancies(discrepancies::Command),
     /// Look at letters, send them again, or try the post office.
     #[command(subcommand)]
     Mail(mail::Command),
@@ -82,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(place),
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
+        Command::Discrepancies(command) => discrepancies::run(&place, command),
         Command::Mail(command) => mail::run(&place, command),
         Command::Quarantine(command) => quarantine::run(&place, &command),
         Command::Explain(wanted) => explain::run(&place, &wanted),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Announce, Channel, Class, Condition, Currency, Decision, Facts, Finding, GatewayKey, IntegrationName, Mode, Notice,
-    NoticeKind, Observation, Outcome, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
+    NoticeKind, Observation, Outcome, Pace, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
 };
 
 /// One payment as the ledger knows it: a fold of everything observed about it.
@@ -271,7 +271,10 @@ impl Known {
     fn asked_in_vain(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
         let payment = &self.payment;
         let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
-        let open_end = plan.due.is_none() && (payment.is_unproven() || payment.status.is_pending());
+        // A run asks beyond the schedule; what stands at its end was said when it came.
+        let said = self.plan.pace == Pace::Watch
+            && self.plan.asked.is_some_and(|at| terms.schedule.is_over(&self.plan, payment.status, payment.trust, at));
+        let open_end = plan.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
         (plan, open_end.then(|| payment.left_open()))
     }
 }

@@ -13,6 +13,7 @@ mod polls;
 mod quarantine;
 mod query;
 mod record;
+mod resolution;
 mod rows;
 mod runs;
 mod schema;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
-pub use discrepancies::Discrepancy;
+pub use discrepancies::{Discrepancy, DiscrepancyFilter};
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict};
 pub use outbox::{Attempt, Letter, LetterState};
@@ -37,6 +38,7 @@ pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use verify::{Check, Flaw, Scope, Verification};
 
@@ -180,6 +182,14 @@ impl Ledger {
     /// Not stored; the run that wanted it is made up later.
     pub async fn ask(&self, slice: Vec<Subject>, began: Timestamp, now: Timestamp) -> Result<(), LedgerError> {
         self.writer.write(Admission::Wait, move |desk| sweep::ask(desk, &slice, began, now)).await
+    }
+
+    /// Closes a finding by a person's word, and puts that word into the chain.
+    ///
+    /// # Errors
+    /// Not stored; the finding is as it was.
+    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| resolution::resolve(desk, &resolution)).await
     }
 
     /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
@@ -367,6 +377,26 @@ impl Reader {
     /// The ledger could not be read.
     pub fn stories(&self, name: &str, integration: Option<&str>) -> Result<Vec<Story>, LedgerError> {
         self.read_here(|connection| query::stories(connection, name, integration))
+    }
+
+    /// Hands the findings that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn discrepancies(
+        &self,
+        filter: &DiscrepancyFilter,
+        each: impl FnMut(Discrepancy) -> bool,
+    ) -> Result<(), LedgerError> {
+        self.read_here(|connection| discrepancies::list(connection, filter, each))
+    }
+
+    /// The finding of this number. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn discrepancy(&self, id: i64) -> Result<Option<Discrepancy>, LedgerError> {
+        self.read_here(|connection| discrepancies::find(connection, id))
     }
 
     /// Verifies the ledger as it is at this moment; the daemon may go on writing. Blocks: for commands.

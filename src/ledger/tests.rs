@@ -7,6 +7,7 @@ mod letters;
 mod polls;
 mod queries;
 mod refused;
+mod resolution;
 mod sweep;
 mod verify;
 
