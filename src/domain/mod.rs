@@ -28,7 +28,9 @@ pub use days::Days;
 pub use decision::{Decision, Outcome};
 pub use discrepancy::{Class, Finding, Severity};
 pub use expectation::Expectation;
-pub use names::{GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus};
+pub use names::{
+    GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus, is_hidden,
+};
 pub use notice::{Condition, Notice, NoticeKind};
 pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
