@@ -39,6 +39,9 @@ impl AddAssign for Checked {
         self.traced += traced;
         self.found += found;
         self.left += left;
+    }
+}
+
 /// Everything one letter tells. Names in it are as they may be shown: without telephone numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {

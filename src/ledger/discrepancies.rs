@@ -5,8 +5,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
+use super::snapshot::Case;
 use super::writer::Desk;
-use crate::domain::{Class, Finding, GatewayKey, IntegrationName, Mode, Reference, Severity, Timestamp};
+use crate::domain::{Class, Finding, GatewayKey, IntegrationName, Mode, Reference, Severity, Standing, Timestamp};
 
 /// A finding as the ledger keeps it.
 #[derive(Clone, Debug)]
@@ -179,6 +180,32 @@ pub(super) fn open(
         }
     }
     Ok(news)
+}
+
+/// Opens what a run found about `case`, unless the payment has changed since the run looked, or somebody else has
+/// opened it meanwhile.
+pub(super) fn open_standing(desk: &Desk<'_>, case: &Case, standing: &Standing, now: Timestamp) -> rusqlite::Result<()> {
+    let order = case.expectation.filter(|_| case.payment.is_none());
+    desk.connection
+        .prepare_cached(
+            "INSERT INTO discrepancy (class, state, integration_id, payment_id, expectation_id, subject, expected, found, \
+             opened, last_seen) SELECT ?1, 'open', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8 \
+             WHERE (?3 IS NULL OR EXISTS (SELECT 1 FROM payment WHERE id = ?3 AND last_changed = ?9)) \
+             AND NOT EXISTS (SELECT 1 FROM discrepancy WHERE state = 'open' AND integration_id = ?2 AND class = ?1 \
+             AND payment_id IS ?3 AND expectation_id IS ?4 AND subject = ?5)",
+        )?
+        .execute(params![
+            standing.class,
+            case.integration,
+            case.payment,
+            order,
+            standing.subject,
+            standing.expected,
+            standing.found,
+            millis(now),
+            case.changed
+        ])?;
+    Ok(())
 }
 
 /// Closes open findings of these classes about a payment: the gateway's answer settled them.

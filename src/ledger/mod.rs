@@ -4,6 +4,7 @@
 //! `Ok` from anything that writes means: committed and on disk. Every fact enters by [`Ledger::record`].
 
 mod chain;
+mod changes;
 mod discrepancies;
 mod error;
 mod expectations;
@@ -17,6 +18,7 @@ mod resolution;
 mod rows;
 mod runs;
 mod schema;
+mod snapshot;
 mod sweep;
 mod verify;
 mod writer;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
+pub use changes::{Changes, Conclusion, Moves};
 pub use discrepancies::{Discrepancy, DiscrepancyFilter};
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict};
@@ -39,6 +42,7 @@ pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
+pub use snapshot::{Case, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use verify::{Check, Flaw, Scope, Verification};
 
@@ -228,6 +232,14 @@ impl Ledger {
         summary: String,
     ) -> Result<(), LedgerError> {
         self.writer.write(Admission::Wait, move |desk| runs::note(desk, name, started, finished, &summary)).await
+    }
+
+    /// Applies what a run decided and notes that it has been: all of it, or nothing.
+    ///
+    /// # Errors
+    /// Not stored; the run will be made up.
+    pub async fn conclude(&self, run: Conclusion, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| changes::conclude(desk, &run, now)).await
     }
 
     /// Whether the writer answers and the file can be locked for writing.

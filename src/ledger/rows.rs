@@ -24,6 +24,9 @@ pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, p
      CASE payment.trust WHEN 'confirmed' THEN payment.status WHEN 'reported' THEN (SELECT event.status FROM event \
      WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
 
+/// How many columns [`KNOWN`] has.
+pub(super) const KNOWN_COLUMNS: usize = 6;
+
 /// Where the columns of [`KNOWN`] begin after those of [`PAYMENT`].
 const PLAN_AT: usize = PAYMENT_COLUMNS;
 

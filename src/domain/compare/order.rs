@@ -1,7 +1,7 @@
 //! One order of the merchant's books that no money has come for, as far as its own integration knows.
 
 use super::Standing;
-use crate::domain::{Class, Expectation, Mode};
+use crate::domain::{Class, Expectation, IntegrationName};
 
 /// An order, and what became of looking for its money.
 #[derive(Clone, Debug)]
@@ -12,8 +12,8 @@ pub struct Order {
     pub has_payment: bool,
     /// Whether the gateway, asked by trace, last said that it knows no such order.
     pub not_found: bool,
-    /// The mode of a paid payment under the same reference at an integration of the other mode, and that integration.
-    pub paid_elsewhere: Option<(Mode, String)>,
+    /// The integration of the other mode where money came under the same reference, if none came here.
+    pub paid_elsewhere: Option<IntegrationName>,
 }
 
 impl Order {
@@ -22,10 +22,10 @@ impl Order {
             let found = "the gateway knows no such order";
             Standing::new(Class::MissingAtGateway, "an order that the gateway knows", found)
         });
-        let test_money = self.paid_elsewhere.as_ref().filter(|(mode, _)| *mode != self.expectation.mode);
-        let test_money = test_money.map(|(mode, integration)| {
-            let found = format!("{} money, through {integration}", mode.code());
-            Standing::new(Class::TestMoney, format!("{} money", self.expectation.mode.code()), found)
+        let test_money = self.paid_elsewhere.as_ref().map(|integration| {
+            let mode = self.expectation.mode;
+            let found = format!("{} money, through {integration}", mode.other().code());
+            Standing::new(Class::TestMoney, format!("{} money", mode.code()), found)
         });
         missing.into_iter().chain(test_money).collect()
     }

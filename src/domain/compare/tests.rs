@@ -217,8 +217,8 @@ fn other_currency_and_other_mode_are_told_and_amounts_of_two_currencies_are_not_
 fn money_of_the_other_mode_under_the_same_reference_elsewhere_is_test_money() {
     let order = |paid_elsewhere| Order { expectation: order(), has_payment: true, not_found: false, paid_elsewhere };
     let found = |order| compare(&Matter::Order(order), &rules(&schedule()));
-    assert_eq!(found(order(Some((Mode::Test, "sandbox".into()))))[0].class, Class::TestMoney);
-    assert_eq!(found(order(Some((Mode::Live, "zig".into())))), []);
+    let standing = &found(order(Some(IntegrationName::parse("sandbox").unwrap())))[0];
+    assert_eq!((standing.class, standing.found.as_str()), (Class::TestMoney, "test money, through sandbox"));
     assert_eq!(found(order(None)), []);
 }
 
