@@ -27,6 +27,7 @@ impl House {
         let settings = LedgerSettings { path, queue: 16, quarantine: QuarantineLimits::default() };
         let gateway = Protocol::Zimbabwe.gateway(Setup {
             integration: IntegrationName::parse("shop").unwrap(),
+            id: None,
             keys: Keys::new(Key::guid(KEY).unwrap(), Vec::new()),
             api_key: None,
             origin: Protocol::Zimbabwe.default_origin().parse().unwrap(),

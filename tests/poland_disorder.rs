@@ -45,6 +45,7 @@ fn paths() -> Vec<Vec<&'static str>> {
 fn gateway() -> Box<dyn Gateway> {
     Protocol::Poland.gateway(Setup {
         integration: paynowd::domain::IntegrationName::parse("sklep").unwrap(),
+        id: None,
         keys: Keys::new(Key::opaque(SIGNATURE_KEY), Vec::new()),
         api_key: Some(Key::opaque(API_KEY)),
         origin: Protocol::Poland.default_origin().parse().unwrap(),

@@ -31,6 +31,7 @@ impl House {
         let settings = LedgerSettings { path: file.clone(), queue: 16, quarantine: QuarantineLimits::default() };
         let gateway = Protocol::Poland.gateway(Setup {
             integration: name(),
+            id: None,
             keys: Keys::new(Key::opaque(SIGNATURE_KEY), Vec::new()),
             api_key: Some(Key::opaque("97a55694-5478-43b5-b406-fb49ebfdd2b5")),
             origin: Protocol::Poland.default_origin().parse().unwrap(),

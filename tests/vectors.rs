@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paynowd::domain::{
-    Announce, Known, Mode, Observation, Origin, Outcome, Payment, PollPlan, PollSchedule, Reference, Status, Terms,
-    Timestamp,
+    Announce, Known, MerchantTrace, Mode, Observation, Origin, Outcome, Payment, PollPlan, PollSchedule, Reference,
+    Status, Terms, Timestamp,
 };
 use paynowd::protocol::zimbabwe::hash::{Blanks, digest};
 use paynowd::protocol::zimbabwe::{Fields, Rule, StatusUpdate, hash};
-use paynowd::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Rejection, Setup, Unproven, Verified};
+use paynowd::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Rejection, Setup, Traced, Unproven, Verified};
 use serde_json::Value;
 
 /// How many messages of each kind the file holds. A new one must be counted here, and so be looked at.
@@ -87,12 +87,13 @@ impl Vector {
         Fields::parse(self.body.as_bytes(), 64).ok()
     }
 
-    /// The gateway this message came from: the origin of its poll URL.
+    /// The gateway this message came from: the origin of its poll URL, unless nobody should go there.
     fn origin(&self) -> Origin {
         let fields = self.fields();
         let url = fields.as_ref().and_then(|fields| fields.value("pollurl"));
         let origin = url.and_then(|url| url.to_ascii_lowercase().split_once("/interface/").map(|it| it.0.to_owned()));
-        origin.as_deref().unwrap_or("https://www.paynow.co.zw").parse().unwrap()
+        let origin = origin.and_then(|origin| origin.parse().ok());
+        origin.unwrap_or_else(|| Protocol::Zimbabwe.default_origin().parse().unwrap())
     }
 
     fn gateway(&self) -> Box<dyn Gateway> {
@@ -101,11 +102,23 @@ impl Vector {
             Rule::NamesAndValues => Protocol::ZimbabweButton,
         };
         let integration = paynowd::domain::IntegrationName::parse("shop").unwrap();
-        protocol.gateway(Setup { integration, keys: self.keys(), origin: self.origin(), max_fields: 64, api_key: None })
+        protocol.gateway(Setup {
+            integration,
+            id: Some("1201".into()),
+            keys: self.keys(),
+            origin: self.origin(),
+            max_fields: 64,
+            api_key: None,
+        })
     }
 
     fn posted(&self) -> Result<Verified<Observation>, Rejection> {
         self.gateway().read_post(&Post { body: self.body.as_bytes(), signatures: &[] }, now())
+    }
+
+    /// The message as the answer to a trace.
+    fn traced(&self) -> Result<Traced, Unproven> {
+        self.gateway().read_traced(&trace(), &Answer { status: 200, body: self.body.as_bytes(), asked: now() }, now())
     }
 
     /// The message as an answer about the payment of the canonical status update, or about its own.
@@ -117,6 +130,11 @@ impl Vector {
         }
         self.gateway().read_answer(&opened, &Answer { status: 200, body: self.body.as_bytes(), asked: now() }, now())
     }
+}
+
+/// The trace of the file's own trace request.
+fn trace() -> MerchantTrace {
+    MerchantTrace::parse("T-0001").unwrap()
 }
 
 fn terms() -> Terms {
@@ -166,6 +184,7 @@ fn honour(vector: &Vector) {
         }
         // Only a trace is answered so; to a poll it says nothing about the payment.
         ("trace_response", Some("accept")) => {
+            assert_eq!(vector.traced(), Ok(Traced::NotFound), "{note}");
             assert!(matches!(vector.answered(), Err(Unproven::Suspect(_))), "{note}");
             assert!(matches!(vector.posted(), Err(Rejection::Suspect { key: None, .. })), "{note}");
         }
@@ -193,14 +212,25 @@ fn honour(vector: &Vector) {
                 Err(error) => assert_eq!((error, vector.verifies), (Unproven::Forged, false), "{note}"),
             }
         }
-        ("button_notification" | "trace_response", None) => {
+        ("button_notification", None) => {
             assert!(matches!(vector.posted(), Err(Rejection::Forged(_))), "{note}");
         }
-        (
-            "initiate_request" | "initiate_response" | "express_request" | "express_response" | "hash_unit"
-            | "trace_request" | "omari_otp_request",
-            None,
-        ) => {}
+        ("trace_response", None) => {
+            assert!(matches!(vector.posted(), Err(Rejection::Forged(_))), "{note}");
+            assert_eq!(vector.traced(), Err(Unproven::Forged), "{note}");
+        }
+        ("trace_request", None) => {
+            let question = vector.gateway().trace(&trace()).unwrap();
+            assert_eq!(String::from_utf8(question.body).unwrap(), vector.body, "{note}");
+        }
+        ("initiate_response" | "express_response", None) => match vector.gateway().read_begun(vector.body.as_bytes()) {
+            Ok(begun) => {
+                let told = vector.fields().unwrap().value("pollurl").map(str::to_owned);
+                assert_eq!((vector.verifies, Some(begun.value().poll_url.as_str())), (true, told.as_deref()), "{note}");
+            }
+            Err(error) => assert_eq!((error, vector.verifies), (Unproven::Forged, false), "{note}"),
+        },
+        ("initiate_request" | "express_request" | "hash_unit" | "omari_otp_request", None) => {}
         (kind, must) => panic!("nobody knows what to do with {kind}, {must:?}: {note}"),
     }
 }
@@ -211,6 +241,8 @@ fn accept_status_update(vector: &Vector, must: &str) {
     assert_eq!(seen.key.as_str(), "06f656ab-ed60-4a03-8373-a3321b4b3e68", "{note}");
     assert_eq!(seen.facts.amount.unwrap().to_string(), "1.00", "{note}");
     assert_eq!(vector.answered().unwrap().value().status, seen.status, "an answer reads as a post does: {note}");
+    let Ok(Traced::Found(traced)) = vector.traced() else { panic!("a traced payment reads as a post does: {note}") };
+    assert_eq!((traced.value().status, &traced.value().key), (seen.status, &seen.key), "{note}");
     match must {
         "accept" => assert!(seen.status.is_paid(), "{note}"),
         "accept; keep as text" => assert_eq!(seen.facts.gateway_reference.unwrap().as_str(), "1,082", "{note}"),
@@ -262,7 +294,7 @@ fn a_message_of_another_gateway_is_never_taken() {
     let staging: Origin = "https://staging.paynow.co.zw".parse().unwrap();
     let vector = the("status_update", "canonical");
     let integration = paynowd::domain::IntegrationName::parse("shop").unwrap();
-    let setup = Setup { integration, keys: vector.keys(), origin: staging, max_fields: 64, api_key: None };
+    let setup = Setup { integration, id: None, keys: vector.keys(), origin: staging, max_fields: 64, api_key: None };
     let post = Post { body: vector.body.as_bytes(), signatures: &[] };
     assert!(matches!(Protocol::Zimbabwe.gateway(setup).read_post(&post, now()), Err(Rejection::Suspect { .. })));
 }

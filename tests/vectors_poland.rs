@@ -48,6 +48,7 @@ fn of_kind(kind: &str) -> Vec<Vector> {
 fn read(vector: &Vector, body: &str) -> Result<Verified<Observation>, Rejection> {
     let gateway = Protocol::Poland.gateway(Setup {
         integration: IntegrationName::parse("sklep").unwrap(),
+        id: None,
         keys: Keys::new(Key::opaque(&vector.key), Vec::new()),
         api_key: None,
         origin: Protocol::Poland.default_origin().parse().unwrap(),

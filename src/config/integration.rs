@@ -81,8 +81,14 @@ impl IntegrationConfig {
         if wants_api_key && api_key.is_none() {
             return None;
         }
-        let setup =
-            Setup { integration: name.clone(), keys: keys.clone(), api_key, origin: origin.clone(), max_fields };
+        let setup = Setup {
+            integration: name.clone(),
+            id: id.clone(),
+            keys: keys.clone(),
+            api_key,
+            origin: origin.clone(),
+            max_fields,
+        };
         let gateway: Arc<dyn Gateway> = Arc::from(protocol.gateway(setup));
         let terms = Arc::new(Terms { confirmable: gateway.confirmable(), ..terms });
         Some(Self { name, protocol, id, keys, origin, gateway, terms })

@@ -18,7 +18,7 @@ pub struct Checked {
     pub payments: u64,
     /// Those it answered for, with proof.
     pub answered: u64,
-    /// Those it did not, by the code of what went wrong.
+    /// Payments and orders that it proved nothing about, by the code of what went wrong.
     pub unanswered: BTreeMap<String, u64>,
     /// Expected orders that were looked for by trace.
     pub traced: u64,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{GatewayKey, Status, Timestamp, Trust};
+use super::{GatewayKey, MerchantTrace, Status, Timestamp, Trust};
 
 /// One rung of a poll schedule: ask every so often, for so many times or until the payment has that age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl PollSchedule {
         let asked = plan.and_then(|plan| plan.asked);
         // A clock that was set back must not keep us waiting for what it said before.
         let courteous = asked.map_or(now, |asked| asked.min(now) + self.gap);
-        let wanted = (now + spread(first, key, 0)).max(courteous);
+        let wanted = (now + spread(first, key.as_str(), 0)).max(courteous);
         let due = plan.and_then(|plan| plan.due).map_or(wanted, |due| due.min(wanted));
         PollPlan { due: Some(due), pace: Pace::Confirm, attempt: 0, since: now, asked }
     }
@@ -109,7 +109,7 @@ impl PollSchedule {
         if asked.pace == Pace::Confirm && trust == Trust::Reported {
             let tried = usize::try_from(asked.attempt).unwrap_or(usize::MAX);
             if let Some(wait) = self.confirm.get(tried) {
-                return PollPlan { due: Some(now + spread(*wait, key, asked.attempt)), ..asked };
+                return PollPlan { due: Some(now + spread(*wait, key.as_str(), asked.attempt)), ..asked };
             }
         }
         if asked.pace == Pace::Confirm {
@@ -140,11 +140,11 @@ impl PollSchedule {
         trust: Trust,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        self.step(plan, status, trust, now).map(|step| now + spread(step.every, key, plan.attempt))
+        self.step(plan, status, trust, now).map(|every| now + spread(every, key.as_str(), plan.attempt))
     }
 
-    /// The rung that `plan` stands on.
-    fn step(&self, plan: &PollPlan, status: Status, trust: Trust, now: Timestamp) -> Option<&Step> {
+    /// How often to ask on the rung that `plan` stands on.
+    fn step(&self, plan: &PollPlan, status: Status, trust: Trust, now: Timestamp) -> Option<Duration> {
         let unproven_claim = trust == Trust::Reported && status.wants_confirmation();
         let steps = if status.is_pending() || unproven_claim {
             &self.pending
@@ -153,26 +153,44 @@ impl PollSchedule {
         } else {
             return None;
         };
-        let age = (now - plan.since).to_std().unwrap_or_default();
-        let mut used = 0_u32;
-        steps.iter().find(|step| match step.bound {
-            Bound::Times(times) => {
-                used = used.saturating_add(times);
-                plan.attempt < used
-            }
-            Bound::Until(end) => age < end,
-        })
+        rung(steps, plan.attempt, plan.since, now)
+    }
+
+    /// An order was looked for by its trace for the `attempt`th time, in vain: when to look again, as rarely as at a
+    /// payment that is not paid. `None` at the end.
+    pub fn after_trace(
+        &self,
+        trace: &MerchantTrace,
+        attempt: u32,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        rung(&self.pending, attempt, since, now).map(|every| now + spread(every, trace.as_str(), attempt))
     }
 }
 
-/// `wait`, moved by up to a tenth either way, the same for the same payment and attempt. The first wait stays as it is:
+/// How often to ask on the rung that one stands on after so many attempts since then.
+fn rung(steps: &[Step], attempt: u32, since: Timestamp, now: Timestamp) -> Option<Duration> {
+    let age = (now - since).to_std().unwrap_or_default();
+    let mut used = 0_u32;
+    let here = |step: &&Step| match step.bound {
+        Bound::Times(times) => {
+            used = used.saturating_add(times);
+            attempt < used
+        }
+        Bound::Until(end) => age < end,
+    };
+    steps.iter().find(here).map(|step| step.every)
+}
+
+/// `wait`, moved by up to a tenth either way, the same for the same identity and attempt. The first wait stays as it is:
 /// payments arrive spread already, and dates that come in order are cheap to index.
-fn spread(wait: Duration, key: &GatewayKey, attempt: u32) -> Duration {
+fn spread(wait: Duration, identity: &str, attempt: u32) -> Duration {
     if attempt == 0 {
         return wait;
     }
     let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(attempt);
-    for byte in key.as_str().bytes() {
+    for byte in identity.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 32;
@@ -247,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn an_order_is_traced_as_a_pending_payment_is_asked_about_and_then_given_up() {
+        let (schedule, trace, mut now) = (schedule(), MerchantTrace::parse("T-1").unwrap(), start());
+        let mut waits = Vec::new();
+        while let Some(due) = schedule.after_trace(&trace, u32::try_from(waits.len()).unwrap() + 1, start(), now) {
+            waits.push((due - now).to_std().unwrap());
+            now = due;
+            assert!(waits.len() < 200, "the schedule must end");
+        }
+        assert!(waits.iter().take(7).all(|wait| about(*wait, seconds(15))));
+        assert!(waits.iter().skip(7).take(10).all(|wait| about(*wait, seconds(60))));
+        assert!(now - start() >= chrono::TimeDelta::days(14));
+    }
+
+    #[test]
     fn what_is_confirmed_and_final_is_asked_about_no_more() {
         let plan = schedule().watch(&key(), Status::Paid, Trust::Confirmed, None, start());
         assert_eq!(plan.due, None);
@@ -267,7 +299,7 @@ mod tests {
     #[test]
     fn jitter_is_within_a_tenth_and_differs_between_payments() {
         let waits: std::collections::BTreeSet<Duration> =
-            (0..50_u8).map(|n| spread(seconds(100), &GatewayKey::from_guid([n; 16]), 3)).collect();
+            (0..50_u8).map(|n| spread(seconds(100), GatewayKey::from_guid([n; 16]).as_str(), 3)).collect();
         assert!(waits.iter().all(|wait| about(*wait, seconds(100))));
         assert!(waits.len() > 10);
     }

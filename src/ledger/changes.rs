@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::rows::millis;
 use super::snapshot::Case;
 use super::writer::Desk;
-use super::{discrepancies, runs};
+use super::{discrepancies, runs, traces};
 use crate::domain::{Class, Diff, Standing, Timestamp};
 
 /// What settled a finding that a run closes.
@@ -112,11 +112,7 @@ fn apply(desk: &Desk<'_>, changes: &Changes, now: Timestamp) -> rusqlite::Result
             .execute(params![id, millis(now), GONE])?;
     }
     for (order, payment) in &changes.paid {
-        desk.connection
-            .prepare_cached(
-                "UPDATE expectation SET payment_id = ?2, trace_due = NULL WHERE id = ?1 AND payment_id IS NULL",
-            )?
-            .execute([order, payment])?;
+        traces::came(desk, *order, *payment)?;
     }
     Ok(())
 }

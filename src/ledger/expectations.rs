@@ -37,10 +37,11 @@ pub enum OnConflict {
 pub(super) const EXPECTATION: &str = "expectation.id, integration.name, expectation.reference, expectation.amount, \
      expectation.currency, expectation.mode, expectation.created, expectation.due, expectation.poll_url, expectation.trace";
 
-/// Stores what is expected, and begins to look for it.
+/// Stores what is expected, and begins to look for it. `begun` is the gateway's answer that proves its poll URL.
 pub(super) fn expect(
     desk: &mut Desk<'_>,
     expected: &Expectation,
+    begun: Option<&[u8]>,
     terms: &Terms,
     on_conflict: OnConflict,
     now: Timestamp,
@@ -54,17 +55,26 @@ pub(super) fn expect(
         Some((_, before)) => return Ok(Expected::Conflict(Box::new(before.clone()))),
     };
     let payment = match &expected.poll_url {
-        Some(url) => begun(desk, integration, expected, url, terms, now)?,
+        Some(url) => open(desk, integration, expected, (url, begun), terms, now)?,
         None => None,
     };
+    // Another trace is another attempt to pay: what was found or not by the first says nothing of it.
+    let anew = before.as_ref().is_some_and(|(_, before)| {
+        expected.trace.is_some() && before.trace.is_some() && expected.trace != before.trace
+    });
     desk.connection
         .prepare_cached(
             "INSERT INTO expectation (integration_id, reference, amount, currency, mode, created, due, poll_url, trace, \
-             payment_id, trace_due) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, iif(?10 IS NULL AND ?9 IS NOT NULL, ?11, NULL)) \
+             payment_id, trace_due, trace_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+             iif(?10 IS NULL AND ?9 IS NOT NULL, ?11, NULL), iif(?9 IS NOT NULL, ?11, NULL)) \
              ON CONFLICT DO UPDATE SET amount = excluded.amount, currency = excluded.currency, \
              due = coalesce(excluded.due, due), poll_url = coalesce(excluded.poll_url, poll_url), \
-             payment_id = coalesce(excluded.payment_id, payment_id), \
-             trace_due = iif(excluded.trace IS NOT NULL AND excluded.trace IS NOT trace, excluded.trace_due, trace_due), \
+             payment_id = coalesce(excluded.payment_id, iif(?12, NULL, payment_id)), \
+             trace_due = CASE WHEN coalesce(excluded.payment_id, iif(?12, NULL, payment_id)) IS NOT NULL THEN NULL \
+             WHEN ?12 OR trace IS NULL THEN excluded.trace_due ELSE trace_due END, \
+             trace_attempt = iif(?12, 0, trace_attempt), traced = iif(?12, NULL, traced), \
+             trace_answer = iif(?12, NULL, trace_answer), \
+             trace_since = iif(?12 OR trace IS NULL, excluded.trace_since, trace_since), \
              trace = coalesce(excluded.trace, trace)",
         )?
         .execute(params![
@@ -79,6 +89,7 @@ pub(super) fn expect(
             expected.trace,
             payment,
             millis(now),
+            anew,
         ])?;
     if expected.trace.is_some() {
         desk.wake_poller();
@@ -87,11 +98,11 @@ pub(super) fn expect(
 }
 
 /// The payment that the shop has begun at `url`: opened, unless it is known, and to be asked about at once.
-fn begun(
+fn open(
     desk: &mut Desk<'_>,
     integration: i64,
     expected: &Expectation,
-    url: &PollUrl,
+    (url, proof): (&PollUrl, Option<&[u8]>),
     terms: &Terms,
     now: Timestamp,
 ) -> rusqlite::Result<Option<i64>> {
@@ -101,14 +112,14 @@ fn begun(
         at: now,
         asked: None,
         channel: Channel::Import,
-        evidence: Evidence::None,
+        evidence: if proof.is_some() { Evidence::Sha512 } else { Evidence::None },
         status: Status::Created,
         wire_status: None,
         said_at: None,
         // What the books say is compared with what the gateway says, never mixed with it.
         facts: Facts::default(),
         poll_url: Some(url.clone()),
-        body: url.as_str().as_bytes().to_vec(),
+        body: proof.unwrap_or(url.as_str().as_bytes()).to_vec(),
     };
     record::record(desk, &seen, &chain::body_digest(&seen.body), None, terms)?;
     Ok(record::find(desk, integration, &seen.key)?.map(|(id, _)| id))

@@ -6,6 +6,7 @@
 mod chain;
 mod changes;
 mod discrepancies;
+mod due;
 mod error;
 mod expectations;
 mod fold;
@@ -20,6 +21,7 @@ mod runs;
 mod schema;
 mod snapshot;
 mod sweep;
+mod traces;
 mod verify;
 mod writer;
 
@@ -34,6 +36,7 @@ use tokio::sync::Notify;
 
 pub use changes::{Changes, Conclusion, Moves};
 pub use discrepancies::{Discrepancy, DiscrepancyFilter};
+pub use due::Due;
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict};
 pub use outbox::{Attempt, Letter, LetterState};
@@ -44,10 +47,11 @@ pub use record::Recorded;
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
 pub use snapshot::{Case, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
+pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, Observation, Payment, Terms, Timestamp};
-use crate::protocol::Verified;
+use crate::domain::{Expectation, MerchantTrace, Observation, Payment, Terms, Timestamp};
+use crate::protocol::{Begun, Verified};
 use writer::{Bells, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
@@ -151,7 +155,29 @@ impl Ledger {
         on_conflict: OnConflict,
         now: Timestamp,
     ) -> Result<Expected, LedgerError> {
-        let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, &terms, on_conflict, now);
+        let expect =
+            move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, None, &terms, on_conflict, now);
+        self.writer.write(Admission::Wait, expect).await
+    }
+
+    /// The same with the gateway's own word for where the payment is, as it told the shop. The integration and the poll
+    /// URL are those of the proof, whatever `expected` says.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same may be said again.
+    pub async fn expect_begun(
+        &self,
+        expected: Expectation,
+        begun: Verified<Begun>,
+        terms: Arc<Terms>,
+        on_conflict: OnConflict,
+        now: Timestamp,
+    ) -> Result<Expected, LedgerError> {
+        let Begun { integration, poll_url, body } = begun.into_value();
+        let expected = Expectation { integration, poll_url: Some(poll_url), ..expected };
+        let expect = move |desk: &mut writer::Desk<'_>| {
+            expectations::expect(desk, &expected, Some(&body), &terms, on_conflict, now)
+        };
         self.writer.write(Admission::Wait, expect).await
     }
 
@@ -178,6 +204,40 @@ impl Ledger {
     /// Not stored; the poll stays due and is asked again.
     pub async fn unanswered(&self, poll: Unanswered, terms: Arc<Terms>) -> Result<bool, LedgerError> {
         self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await
+    }
+
+    /// The gateway has answered the trace of an order with `seen`: records it as any other word of a payment, and with
+    /// it that this is the order's.
+    ///
+    /// # Errors
+    /// Not stored; the order stays due and is asked about again.
+    pub async fn traced(
+        &self,
+        order: i64,
+        trace: MerchantTrace,
+        seen: Verified<Observation>,
+        terms: Arc<Terms>,
+    ) -> Result<Recorded, LedgerError> {
+        let seen = seen.into_value();
+        let body = chain::body_digest(&seen.body);
+        let found = move |desk: &mut writer::Desk<'_>| traces::found(desk, (order, &trace), &seen, &body, &terms);
+        self.writer.write(Admission::Wait, found).await
+    }
+
+    /// Tracing an order brought no payment: notes why and plans the next time. Nothing else changes.
+    ///
+    /// # Errors
+    /// Not stored; the order stays due and is asked about again.
+    pub async fn untraced(&self, asked: Untraced, terms: Arc<Terms>) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| traces::untraced(desk, &asked, &terms)).await
+    }
+
+    /// The payment of an order has come by itself: it is looked for no more.
+    ///
+    /// # Errors
+    /// Not stored; the order stays due.
+    pub async fn came(&self, order: i64, payment: i64) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| traces::came(desk, order, payment)).await
     }
 
     /// Makes this slice of a run due now, but for what is due sooner or has been asked about since the run `began`.
@@ -309,21 +369,18 @@ impl Reader {
         query(&connection).map_err(LedgerError::read)
     }
 
-    /// The payments of these integrations to ask about at `now`, the longest due first, and when the next one after
-    /// them is due.
+    /// What to ask gateways about at `now` for these integrations, the longest due first, at most `limit` payments and as
+    /// many orders; and when the next after them is due.
     ///
     /// # Errors
     /// The ledger could not be read; look again later.
-    pub async fn due_polls(
+    pub async fn due_questions(
         &self,
         integrations: Vec<String>,
         now: Timestamp,
         limit: usize,
-    ) -> Result<(Vec<DuePoll>, Option<Timestamp>), LedgerError> {
-        self.read(move |connection| {
-            Ok((polls::due(connection, &integrations, now, limit)?, polls::next_due(connection, now)?))
-        })
-        .await
+    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
+        self.read(move |connection| due::questions(connection, &integrations, now, limit)).await
     }
 
     /// The part of a run's sweep that begins at `place`, of at most `most` subjects.

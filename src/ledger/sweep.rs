@@ -1,4 +1,4 @@
-//! What a run goes through, slice by slice: which payments to ask about, and what asking brought. Slices are small, so
+//! What a run goes through, slice by slice: which payments and orders to ask about, and what asking brought. Slices are small, so
 //! that a claim which comes meanwhile never waits behind thousands, and no write is large.
 
 use rusqlite::{Connection, params};
@@ -10,7 +10,7 @@ use crate::domain::{IntegrationName, Outcome, Timestamp};
 /// One integration's part of a run.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Whose payments.
+    /// Whose payments and orders.
     pub integration: IntegrationName,
     /// When the run began: what was asked since then need not be asked again.
     pub began: Timestamp,
@@ -28,6 +28,8 @@ pub enum Place {
     Open(i64),
     /// Among what is final, behind what changed last at this instant, in milliseconds, and has this number.
     Final(i64, i64),
+    /// Among the orders that are looked for by trace, behind this one.
+    Orders(i64),
 }
 
 /// What a gateway is asked about, by its number in the ledger.
@@ -35,6 +37,8 @@ pub enum Place {
 pub enum Subject {
     /// A payment.
     Payment(i64),
+    /// An expected order, by its trace.
+    Order(i64),
 }
 
 /// Some of what a sweep goes through.
@@ -72,6 +76,13 @@ pub(super) fn slice(connection: &Connection, sweep: &Sweep, place: Place, most: 
                     Ok(Place::Final(row.get(1)?, row.get(0)?))
                 })?
                 .collect::<rusqlite::Result<_>>()?;
+            (found, Some(Place::Orders(0)))
+        }
+        Place::Orders(after) => {
+            let found = connection
+                .prepare_cached(ORDERS)?
+                .query_map(params![name, after, most], |row| Ok(Place::Orders(row.get(0)?)))?
+                .collect::<rusqlite::Result<_>>()?;
             (found, None)
         }
     };
@@ -85,6 +96,7 @@ impl Place {
         match self {
             Self::Start => None,
             Self::Open(payment) | Self::Final(_, payment) => Some(Subject::Payment(payment)),
+            Self::Orders(order) => Some(Subject::Order(order)),
         }
     }
 }
@@ -106,6 +118,11 @@ pub(super) fn final_statement() -> String {
     )
 }
 
+/// Orders of one integration, by number, that have a trace and no payment.
+pub(super) const ORDERS: &str = "SELECT id FROM expectation INDEXED BY expectation_unfound WHERE trace IS NOT NULL \
+     AND payment_id IS NULL AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND id > ?2 \
+     ORDER BY id LIMIT ?3";
+
 /// Makes `subjects` due now, but for those that are due sooner or have been asked about since `began`.
 pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, now: Timestamp) -> rusqlite::Result<()> {
     for subject in subjects {
@@ -117,6 +134,13 @@ pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, n
                      AND (asked IS NULL OR asked < ?3)",
                 )?
                 .execute(params![payment, millis(now), millis(began)])?,
+            Subject::Order(order) => desk
+                .connection
+                .prepare_cached(
+                    "UPDATE expectation SET trace_due = ?2 WHERE id = ?1 AND payment_id IS NULL \
+                     AND (trace_due IS NULL OR trace_due > ?2) AND (traced IS NULL OR traced < ?3)",
+                )?
+                .execute(params![order, millis(now), millis(began)])?,
         };
     }
     desk.wake_poller();
@@ -132,14 +156,22 @@ pub(super) fn brought(
     let mut polled = connection.prepare_cached(
         "SELECT outcome FROM poll_log WHERE payment_id = ?1 AND last_at >= ?2 ORDER BY first_at DESC LIMIT 1",
     )?;
+    // A payment may come by itself before anybody has asked for it.
+    let mut traced = connection.prepare_cached(
+        "SELECT iif(payment_id IS NULL, trace_answer, 'found') FROM expectation WHERE id = ?1 \
+         AND (payment_id IS NOT NULL OR traced >= ?2)",
+    )?;
     let mut all = Vec::new();
     for subject in subjects {
-        let mut found = match subject {
-            Subject::Payment(payment) => polled.query(params![payment, millis(began)])?,
+        let (mut found, proves): (_, fn(&str) -> bool) = match subject {
+            Subject::Payment(payment) => {
+                (polled.query(params![payment, millis(began)])?, |code| Outcome::from_code(code).is_some())
+            }
+            Subject::Order(order) => (traced.query(params![order, millis(began)])?, |code| code == "found"),
         };
         if let Some(row) = found.next()? {
             let code: String = row.get(0)?;
-            all.push((*subject, if Outcome::from_code(&code).is_some() { Ok(()) } else { Err(code) }));
+            all.push((*subject, if proves(&code) { Ok(()) } else { Err(code) }));
         }
     }
     Ok(all)

@@ -4,6 +4,7 @@ mod chain;
 mod file;
 mod fold;
 mod letters;
+mod orders;
 mod polls;
 mod queries;
 mod refused;
@@ -65,6 +66,7 @@ fn shop() -> IntegrationName {
 fn gateway(protocol: Protocol, name: &str) -> Box<dyn Gateway> {
     protocol.gateway(Setup {
         integration: IntegrationName::parse(name).unwrap(),
+        id: None,
         keys: Keys::new(Key::guid(KEY).unwrap(), Vec::new()),
         origin: protocol.default_origin().parse().unwrap(),
         max_fields: 64,

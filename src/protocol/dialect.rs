@@ -27,6 +27,8 @@ pub struct Dialect {
 pub struct Setup {
     /// The integration, as observations will name it.
     pub integration: IntegrationName,
+    /// The gateway's number for it, where it has one.
+    pub id: Option<String>,
     /// The keys that prove its messages: the first signs, all are accepted.
     pub keys: Keys,
     /// The key that names us when we ask, where the dialect has one.

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::Verified;
 use super::doctor::{Examination, NotSignable, Specimen};
-use crate::domain::{Class, Finding, GatewayKey, Observation, Origin, Payment, Timestamp};
+use crate::domain::{
+    Class, Finding, GatewayKey, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Timestamp,
+};
 
 /// A post as it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,32 @@ impl Unproven {
     }
 }
 
+/// What a gateway answers about an order of the merchant's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Traced {
+    /// There is a payment, and where it stands.
+    Found(Verified<Observation>),
+    /// There is none, with proof.
+    NotFound,
+}
+
+/// A payment that the shop has begun, in the words in which the gateway told the shop.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// The integration whose key proves it.
+    pub integration: IntegrationName,
+    /// Where the gateway can be asked about it, pinned to the configured origin.
+    pub poll_url: PollUrl,
+    /// The answer to the shop, byte for byte: for the ledger only.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").field("integration", &self.integration).finish_non_exhaustive()
+    }
+}
+
 /// One integration's gateway: its keys, its address, its language.
 pub trait Gateway: fmt::Debug + Send + Sync {
     /// The media type its posts have.
@@ -180,6 +208,27 @@ pub trait Gateway: fmt::Debug + Send + Sync {
         answer: &Answer<'_>,
         at: Timestamp,
     ) -> Result<Verified<Observation>, Unproven>;
+
+    /// How to ask about the order with this trace; `None` if this gateway knows no traces.
+    fn trace(&self, _: &MerchantTrace) -> Option<Question> {
+        None
+    }
+
+    /// Reads the answer about the order with this trace that arrived at `at`.
+    ///
+    /// # Errors
+    /// The answer proves nothing, neither a payment nor that there is none; the caller asks again later.
+    fn read_traced(&self, _: &MerchantTrace, _: &Answer<'_>, _: Timestamp) -> Result<Traced, Unproven> {
+        Err(Unproven::Malformed("this gateway knows no traces".into()))
+    }
+
+    /// Reads what the gateway answered when the shop began a payment, as the shop hands it on.
+    ///
+    /// # Errors
+    /// It proves no payment, for the reason given; the caller takes no poll URL from it.
+    fn read_begun(&self, _: &[u8]) -> Result<Verified<Begun>, Unproven> {
+        Err(Unproven::Malformed("this gateway proves nothing when a payment is begun".into()))
+    }
 
     /// Tries the mistakes that are known to be made with this protocol's proof, under this integration's keys.
     fn examine(&self, specimen: &Specimen<'_>) -> Examination;

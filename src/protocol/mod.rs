@@ -21,7 +21,7 @@ mod verified;
 pub mod zimbabwe;
 
 pub use dialect::{Dialect, ReadKey, Setup};
-pub use gateway::{Answer, Gateway, Method, Post, Question, Rejection, Unproven};
+pub use gateway::{Answer, Begun, Gateway, Method, Post, Question, Rejection, Traced, Unproven};
 pub use integration::{Integration, Integrations};
 pub use keys::{Key, Keys, NotAKey};
 pub use verified::Verified;

@@ -3,6 +3,7 @@
 //! Everything here looks at the ledger and does what is due: woken by a bell after a commit, by the heartbeat, and
 //! by nothing else. The path after a crash is the everyday path.
 
+mod asking;
 mod clock;
 mod heartbeat;
 mod nightly;

@@ -1,5 +1,5 @@
 //! The gateway's leg of a run: everything that can still change, and what became final of late, is asked about once
-//! more. This only says what is due and waits; whoever polls the ledger asks, here or in the daemon beside a command.
+//! more, and what is looked for by trace is looked for. This only says what is due and waits; whoever polls the ledger asks, here or in the daemon beside a command.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,6 +10,9 @@ use crate::ledger::{Ledger, LedgerError, Place, Subject, Sweep};
 
 /// How often to look whether answers have come.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// What a gateway says of an order that it knows no payment for.
+const NOT_FOUND: &str = "not-found";
 
 /// How patiently a sweep waits.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +43,9 @@ pub async fn sweep(
         while let Some(from) = place.filter(|_| given_up || waiting.len() <= settings.slice / 2) {
             let slice = ledger.reader().slice(what.clone(), from, settings.slice).await?;
             place = slice.next;
-            checked.payments += count(slice.subjects.len());
+            let orders = slice.subjects.iter().filter(|subject| matches!(subject, Subject::Order(_))).count();
+            checked.payments += count(slice.subjects.len() - orders);
+            checked.traced += count(orders);
             if given_up {
                 checked.left += count(slice.subjects.len());
             } else if !slice.subjects.is_empty() {
@@ -55,9 +60,12 @@ pub async fn sweep(
         for (subject, brought) in brought {
             waiting.remove(&subject);
             heard = Instant::now();
-            match brought {
-                Ok(()) => checked.answered += 1,
-                Err(code) => *checked.unanswered.entry(code).or_default() += 1,
+            match (subject, brought) {
+                (Subject::Payment(_), Ok(())) => checked.answered += 1,
+                (Subject::Order(_), Ok(())) => checked.found += 1,
+                // An answer too, but for a payment.
+                (Subject::Order(_), Err(code)) if code == NOT_FOUND => {}
+                (_, Err(code)) => *checked.unanswered.entry(code).or_default() += 1,
             }
         }
         if start.elapsed() > settings.within || heard.elapsed() > settings.stalled {

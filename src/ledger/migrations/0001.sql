@@ -102,12 +102,14 @@ CREATE TABLE expectation (
     payment_id     INTEGER REFERENCES payment (id), -- the one behind poll_url, or found by trace
     trace_due      INTEGER,          -- when the gateway is to be asked by trace; none once it is found or given up
     trace_attempt  INTEGER NOT NULL DEFAULT 0,
+    trace_since    INTEGER,          -- when the search by trace began
     traced         INTEGER,          -- when it was last asked
     trace_answer   TEXT,             -- what that brought: 'found', 'not-found', or the code of what went wrong
     UNIQUE (integration_id, reference)
 ) STRICT;
 CREATE INDEX expectation_by_payment ON expectation (payment_id) WHERE payment_id IS NOT NULL;
 CREATE INDEX expectation_by_trace_due ON expectation (trace_due) WHERE trace_due IS NOT NULL;
+CREATE INDEX expectation_unfound ON expectation (integration_id) WHERE trace IS NOT NULL AND payment_id IS NULL;
 
 -- What a bank or the gateway's portal says was paid out: lines of imported files.
 CREATE TABLE settlement (

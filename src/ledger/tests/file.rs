@@ -44,7 +44,7 @@ async fn what_was_acknowledged_survives_a_crash_at_any_later_instant() {
             let stories = ledger.reader().stories(key(known).as_str(), None).unwrap();
             assert_eq!((stories.len(), stories[0].events.len(), stories[0].letters.len()), (1, 1, 1));
         }
-        let (due, _) = ledger.reader().due_polls(vec!["shop".into()], at(1), 9).await.unwrap();
+        let (due, _) = ledger.reader().due_questions(vec!["shop".into()], at(1), 9).await.unwrap();
         assert_eq!(due.len(), usize::from(payment));
         ledger.close();
         chain::assert_unbroken(&Connection::open(&copy).unwrap());

@@ -6,8 +6,9 @@ use crate::domain::{Class, Pace};
 impl House {
     /// The payments to ask about, and when the next one is.
     async fn due_polls(&self, when: Timestamp) -> (Vec<GatewayKey>, Option<Timestamp>) {
-        let (due, next) = self.ledger.reader().due_polls(vec!["shop".into()], when, 99).await.unwrap();
-        (due.into_iter().map(|poll| poll.payment.key).collect(), next)
+        let (due, next) = self.ledger.reader().due_questions(vec!["shop".into()], when, 99).await.unwrap();
+        let polls = due.into_iter().filter_map(|due| if let Due::Poll(poll) = due { Some(poll) } else { None });
+        (polls.map(|poll| poll.payment.key).collect(), next)
     }
 
     pub(super) async fn in_vain(
@@ -39,8 +40,8 @@ async fn a_claim_is_due_at_once_and_the_longest_due_comes_first() {
     let (due, next) = house.due_polls(at(10)).await;
     assert_eq!(due, [key(2), key(1)]);
     assert!(next.unwrap() > at(50), "the unpaid one, in about a minute");
-    assert_eq!(house.ledger.reader().due_polls(vec!["shop".into()], at(10), 1).await.unwrap().0.len(), 1);
-    assert!(house.ledger.reader().due_polls(vec!["other".into()], at(10), 9).await.unwrap().0.is_empty());
+    assert_eq!(house.ledger.reader().due_questions(vec!["shop".into()], at(10), 1).await.unwrap().0.len(), 1);
+    assert!(house.ledger.reader().due_questions(vec!["other".into()], at(10), 9).await.unwrap().0.is_empty());
     assert_eq!(house.ledger.reader().waiting().await.unwrap(), (3, 2));
 }
 

@@ -145,6 +145,14 @@ async fn what_is_read_often_is_read_by_an_index() {
     let settled = plan(&file, &crate::ledger::sweep::final_statement(), params!["shop", 0, 0, 9, 9]);
     assert!(settled.contains("payment_by_change (last_changed>? AND last_changed<?)"), "{settled}");
     assert!(!settled.contains("TEMP B-TREE"), "{settled}");
+    let orders = plan(&file, crate::ledger::sweep::ORDERS, params!["shop", 0, 9]);
+    assert!(orders.contains("expectation_unfound (integration_id=? AND rowid>?)"), "{orders}");
+    assert!(!orders.contains("TEMP B-TREE"), "{orders}");
+    let searched = plan(&file, traces::DUE, params![0, 1, "[]"]);
+    assert!(searched.contains("expectation USING INDEX expectation_by_trace_due (trace_due<?)"), "{searched}");
+    assert!(searched.contains("payment USING INDEX payment_by_reference (reference=?)"), "{searched}");
+    let next = plan(&file, "SELECT min(trace_due) FROM expectation WHERE trace_due > ?1", [0]);
+    assert!(next.contains("expectation_by_trace_due"), "{next}");
     let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
     assert!(next.contains("poll_by_due"), "{next}");
 }

@@ -12,6 +12,7 @@ const ID: &str = "NOLV-8F9-08K-WGD";
 fn account() -> Account {
     Account::new(Setup {
         integration: IntegrationName::parse("sklep").unwrap(),
+        id: None,
         keys: Keys::new(Key::opaque("new"), vec![Key::opaque(SIGNATURE_KEY)]),
         api_key: Some(Key::opaque(API_KEY)),
         origin: "https://api.paynow.pl".parse().unwrap(),

@@ -22,6 +22,7 @@ fn setup(keys: &[&str]) -> Setup {
     let mut keys = keys.iter().map(|key| Key::word(key).unwrap());
     Setup {
         integration: IntegrationName::parse("sklep").unwrap(),
+        id: None,
         keys: Keys::new(keys.next().unwrap(), keys.collect()),
         api_key: Some(Key::word(API_KEY).unwrap()),
         origin: Protocol::Poland.default_origin().parse().unwrap(),

@@ -24,6 +24,7 @@ fn setup(integration: &str, keys: &[&str]) -> Setup {
     let mut keys = keys.iter().map(|key| Key::guid(key).unwrap());
     Setup {
         integration: name(integration),
+        id: None,
         keys: Keys::new(keys.next().unwrap(), keys.collect()),
         api_key: None,
         origin: Protocol::Zimbabwe.default_origin().parse().unwrap(),

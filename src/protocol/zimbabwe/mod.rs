@@ -11,6 +11,7 @@ mod doctor;
 pub mod fields;
 pub mod hash;
 mod mistakes;
+mod order;
 mod outbound;
 pub mod status_update;
 mod wire;

@@ -45,6 +45,7 @@ mod tests {
     fn signed(text: &str) -> Result<String, NotSignable> {
         let setup = Setup {
             integration: crate::domain::IntegrationName::parse("shop").unwrap(),
+            id: None,
             keys: Keys::new(Key::guid(KEY).unwrap(), Vec::new()),
             api_key: None,
             origin: Protocol::Zimbabwe.default_origin().parse().unwrap(),

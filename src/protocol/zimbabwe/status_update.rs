@@ -5,14 +5,14 @@
 
 use uuid::Uuid;
 
-use super::{Fields, HashError, Rule, doctor, hash, outbound};
+use super::{Fields, HashError, Rule, doctor, hash, order, outbound};
 use crate::domain::{
-    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, Method, Observation, Origin, Payment, PollUrl,
-    Reference, Status, Timestamp, WireStatus,
+    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, MerchantTrace, Method, Observation, Origin,
+    Payment, PollUrl, Reference, Status, Timestamp, WireStatus,
 };
 use crate::protocol::doctor::{Examination, NotSignable, Specimen};
 use crate::protocol::gateway::excerpt;
-use crate::protocol::{self, Answer, Gateway, Post, Question, Rejection, Setup, Unproven, Verified};
+use crate::protocol::{self, Answer, Begun, Gateway, Post, Question, Rejection, Setup, Traced, Unproven, Verified};
 
 /// The base fields of a status update, each inside the grammar that the gateway writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,23 +141,7 @@ impl Gateway for StatusUpdates {
         answer: &Answer<'_>,
         at: Timestamp,
     ) -> Result<Verified<Observation>, Unproven> {
-        if answer.status != 200 {
-            return Err(Unproven::Status(answer.status));
-        }
-        if answer.body.trim_ascii_start().starts_with(b"<") {
-            return Err(Unproven::WebPage);
-        }
-        let fields =
-            Fields::parse(answer.body, self.0.max_fields).map_err(|error| Unproven::Malformed(error.to_string()))?;
-        let is_error = fields.value("status").is_some_and(|word| word.trim().eq_ignore_ascii_case("error"));
-        let key = match hash::verify(&fields, Rule::Values, &self.0.keys) {
-            Ok(key) => key,
-            Err(HashError::Mismatch) => return Err(Unproven::Forged),
-            Err(HashError::Missing | HashError::Unparsable) if is_error => {
-                return Err(Unproven::Error(excerpt(fields.value("error").unwrap_or("no reason given"))));
-            }
-            Err(error) => return Err(Unproven::Malformed(error.to_string())),
-        };
+        let (fields, key) = answered(answer, &self.0)?;
         let update =
             StatusUpdate::read(&fields, &self.0.origin).map_err(|error| Unproven::Suspect(error.to_string()))?;
         if update.poll_url.key() != payment.key {
@@ -165,6 +149,28 @@ impl Gateway for StatusUpdates {
         }
         let told = self.observation(update, Channel::Poll, answer.body, at);
         Ok(Verified::attest(Observation { asked: Some(answer.asked), ..told }, key))
+    }
+
+    fn trace(&self, trace: &MerchantTrace) -> Option<Question> {
+        order::question(trace, &self.0)
+    }
+
+    fn read_traced(&self, trace: &MerchantTrace, answer: &Answer<'_>, at: Timestamp) -> Result<Traced, Unproven> {
+        let (fields, key) = answered(answer, &self.0)?;
+        if order::is_not_found(&fields)? {
+            return Ok(Traced::NotFound);
+        }
+        if fields.value("merchanttrace").is_some_and(|other| other.trim() != trace.as_str().trim()) {
+            return Err(Unproven::OtherPayment);
+        }
+        let update =
+            StatusUpdate::read(&fields, &self.0.origin).map_err(|error| Unproven::Suspect(error.to_string()))?;
+        let told = self.observation(update, Channel::Trace, answer.body, at);
+        Ok(Traced::Found(Verified::attest(Observation { asked: Some(answer.asked), ..told }, key)))
+    }
+
+    fn read_begun(&self, body: &[u8]) -> Result<Verified<Begun>, Unproven> {
+        order::begun(body, &self.0)
     }
 
     fn examine(&self, specimen: &Specimen<'_>) -> Examination {
@@ -183,6 +189,28 @@ pub(super) fn proven_fields(body: &[u8], rule: Rule, setup: &Setup) -> Result<(F
         Ok(key) => Ok((fields, key)),
         Err(error @ HashError::Mismatch) => Err(Rejection::Forged(error.to_string())),
         Err(error) => Err(Rejection::Malformed(error.to_string())),
+    }
+}
+
+/// The fields of an answer and which key proves them.
+fn answered(answer: &Answer<'_>, setup: &Setup) -> Result<(Fields, usize), Unproven> {
+    if answer.status == 200 { proven(answer.body, setup) } else { Err(Unproven::Status(answer.status)) }
+}
+
+/// The fields of what the gateway answered, to us or to the shop, and which key proves them.
+pub(super) fn proven(body: &[u8], setup: &Setup) -> Result<(Fields, usize), Unproven> {
+    if body.trim_ascii_start().starts_with(b"<") {
+        return Err(Unproven::WebPage);
+    }
+    let fields = Fields::parse(body, setup.max_fields).map_err(|error| Unproven::Malformed(error.to_string()))?;
+    let is_error = fields.value("status").is_some_and(|word| word.trim().eq_ignore_ascii_case("error"));
+    match hash::verify(&fields, Rule::Values, &setup.keys) {
+        Ok(key) => Ok((fields, key)),
+        Err(HashError::Mismatch) => Err(Unproven::Forged),
+        Err(HashError::Missing | HashError::Unparsable) if is_error => {
+            Err(Unproven::Error(excerpt(fields.value("error").unwrap_or("no reason given"))))
+        }
+        Err(error) => Err(Unproven::Malformed(error.to_string())),
     }
 }
 

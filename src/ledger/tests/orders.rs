@@ -1,0 +1,191 @@
+//! What the merchant's books expect, the proof of where it is, and the search by trace.
+
+use super::*;
+use crate::domain::{Amount, MerchantTrace, PollUrl, Posted, Reference};
+use crate::protocol::Traced;
+
+/// The order INV-n of 25 dollars, as a shop enters it.
+fn order(number: u8, trace: Option<&str>) -> Expectation {
+    Expectation {
+        integration: shop(),
+        reference: Reference::parse(&format!("INV-{number}")).unwrap(),
+        amount: "25.00".parse::<Amount>().unwrap(),
+        currency: "USD".parse().unwrap(),
+        mode: Mode::Live,
+        created: at(0),
+        due: None,
+        poll_url: None,
+        trace: trace.map(trace_of),
+    }
+}
+
+fn trace_of(text: &str) -> MerchantTrace {
+    MerchantTrace::parse(text).unwrap()
+}
+
+impl House {
+    async fn expect(&self, order: Expectation, when: Timestamp) -> Expected {
+        self.ledger.expect(order, Arc::clone(&self.terms), OnConflict::Keep, when).await.unwrap()
+    }
+
+    /// The orders to be asked about by trace.
+    async fn due_traces(&self, when: Timestamp) -> Vec<DueTrace> {
+        let (due, _) = self.ledger.reader().due_questions(vec!["shop".into()], when, 99).await.unwrap();
+        due.into_iter().filter_map(|due| if let Due::Trace(trace) = due { Some(trace) } else { None }).collect()
+    }
+
+    async fn untraced(&self, id: i64, trace: &str, code: &'static str, when: Timestamp) {
+        let asked = Untraced { id, trace: trace_of(trace), at: when, code, retry_after: None };
+        self.ledger.untraced(asked, Arc::clone(&self.terms)).await.unwrap();
+    }
+
+    async fn found(&self, id: i64, trace: &str, body: &[u8], when: Timestamp) {
+        let answer = Answer { status: 200, body, asked: when };
+        let Ok(Traced::Found(seen)) = self.gateway.read_traced(&trace_of(trace), &answer, when) else { panic!() };
+        self.ledger.traced(id, trace_of(trace), seen, Arc::clone(&self.terms)).await.unwrap();
+    }
+
+    fn trace_due(&self) -> Option<i64> {
+        self.ask::<Option<i64>>("SELECT trace_due FROM expectation").flatten()
+    }
+}
+
+#[tokio::test]
+async fn an_order_with_a_trace_is_due_at_once_and_once_found_no_more() {
+    let house = House::new();
+    let bell = house.ledger.polls_due();
+    assert_eq!(house.expect(order(1, Some("T-1")), at(0)).await, Expected::New);
+    tokio::time::timeout(Duration::from_secs(10), bell.notified()).await.unwrap();
+    let due = house.due_traces(at(0)).await;
+    assert_eq!((due.len(), due[0].reference.as_str(), due[0].payment), (1, "INV-1", None));
+    house.found(due[0].id, "T-1", &message(1, "Paid", "25.00"), at(1)).await;
+    let story = house.story(1);
+    assert_eq!(story.known.payment.posted, Posted::Never);
+    assert_eq!((story.events[0].channel.as_str(), story.events[0].evidence.as_str()), ("trace", "sha512"));
+    assert_eq!((story.polls[0].outcome.as_str(), house.trace_due()), ("opened", None));
+    let found = "SELECT trace_answer FROM expectation JOIN payment ON payment.id = payment_id WHERE status = 'paid'";
+    assert_eq!(house.ask::<String>(found), Some("found".into()));
+    assert_eq!(house.expect(order(1, Some("T-1")), at(2)).await, Expected::Known);
+    assert!(house.due_traces(at(9_999_999)).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_order_that_is_not_found_is_looked_for_as_long_as_the_schedule_lasts_and_changes_nothing() {
+    let house = House::new();
+    house.expect(order(1, Some("T-1")), at(0)).await;
+    let id = house.due_traces(at(0)).await[0].id;
+    house.untraced(id, "T-1", "not-found", at(0)).await;
+    assert!(house.due_traces(at(50)).await.is_empty(), "asked a minute apart");
+    assert_eq!(house.due_traces(at(70)).await.len(), 1);
+    house.untraced(id, "T-1", "timed-out", at(70)).await;
+    assert_eq!(house.trace_due(), None, "given up");
+    let noted = "SELECT trace_answer || ' ' || trace_attempt || ' ' || traced FROM expectation";
+    assert_eq!(house.ask::<String>(noted), Some(format!("timed-out 2 {}", at(70).timestamp_millis())));
+    for table in ["payment", "event", "discrepancy"] {
+        assert_eq!(house.ask::<i64>(&format!("SELECT count(*) FROM {table}")), Some(0), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_came_by_itself_ends_the_search_unless_it_was_given_up() {
+    let house = House::new();
+    house.expect(order(1, Some("T-1")), at(0)).await;
+    house.post(1, "Cancelled", at(1)).await;
+    assert_eq!(house.due_traces(at(2)).await[0].payment, None, "it may have been begun again");
+    let paid = message(2, "Paid", "25.00");
+    let fields = Fields::parse(&paid, 64).unwrap();
+    let fields = fields.iter().filter(|(name, _)| *name != "hash");
+    let fields = fields.map(|(name, value)| (name, if name == "reference" { "INV-1" } else { value }));
+    let paid = hash::sign(Fields::from_pairs(fields), "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode();
+    house.hear(paid.as_bytes(), at(3), Admission::Wait).await.unwrap();
+    let due = house.due_traces(at(4)).await.remove(0);
+    house.ledger.came(due.id, due.payment.unwrap()).await.unwrap();
+    assert!(house.due_traces(at(9_999_999)).await.is_empty());
+    let linked = "SELECT payment.status FROM expectation JOIN payment ON payment.id = payment_id";
+    assert_eq!(house.ask::<String>(linked), Some("paid".into()));
+}
+
+#[tokio::test]
+async fn another_trace_is_another_attempt_and_the_answer_to_the_first_says_nothing_of_it() {
+    let house = House::new();
+    house.expect(order(1, Some("T-1")), at(0)).await;
+    let id = house.due_traces(at(0)).await[0].id;
+    for second in [0, 70] {
+        house.untraced(id, "T-1", "not-found", at(second)).await;
+    }
+    assert_eq!(house.trace_due(), None);
+    assert_eq!(house.expect(order(1, Some("T-2")), at(80)).await, Expected::Known);
+    assert_eq!(house.due_traces(at(80)).await[0].trace, trace_of("T-2"));
+    house.untraced(id, "T-1", "not-found", at(81)).await;
+    assert_eq!(house.ask::<Option<String>>("SELECT trace_answer FROM expectation"), Some(None));
+    assert_eq!(house.trace_due(), Some(at(80).timestamp_millis()));
+    house.found(id, "T-2", &message(1, "Created", "25.00"), at(82)).await;
+    assert_eq!(house.expect(order(1, Some("T-3")), at(90)).await, Expected::Known);
+    assert_eq!(house.due_traces(at(90)).await.len(), 1, "the customer tries again");
+}
+
+#[tokio::test]
+async fn a_poll_url_that_comes_later_ends_the_search_by_trace() {
+    let house = House::new();
+    house.expect(order(1, Some("T-1")), at(0)).await;
+    let url = format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1));
+    let poll_url = PollUrl::stored(&url);
+    assert!(poll_url.is_some());
+    assert_eq!(house.expect(Expectation { poll_url, ..order(1, None) }, at(1)).await, Expected::Known);
+    assert!(house.due_traces(at(9_999_999)).await.is_empty());
+    let story = house.story(1);
+    assert_eq!((story.known.plan.due, story.events[0].evidence.as_str()), (Some(at(1)), "none"));
+}
+
+#[tokio::test]
+async fn a_begun_payment_is_imported_with_the_gateways_own_proof() {
+    let house = House::new();
+    let url = format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1));
+    let fields =
+        Fields::from_pairs([("status", "Ok"), ("browserurl", "https://www.paynow.co.zw/x"), ("pollurl", &url)]);
+    let body = hash::sign(fields, "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode().into_bytes();
+    let begun = house.gateway.read_begun(&body).unwrap();
+    let terms = Arc::clone(&house.terms);
+    let expected = house.ledger.expect_begun(order(1, None), begun, terms, OnConflict::Keep, at(0)).await.unwrap();
+    assert_eq!(expected, Expected::New);
+    let story = house.story(1);
+    let event = &story.events[0];
+    assert_eq!(
+        (event.channel.as_str(), event.evidence.as_str(), story.known.plan.due),
+        ("import", "sha512", Some(at(0)))
+    );
+    assert_eq!(house.ask::<Vec<u8>>("SELECT body FROM event"), Some(body));
+    assert_eq!(house.ask::<String>("SELECT poll_url FROM expectation WHERE payment_id IS NOT NULL"), Some(url));
+    assert!(house.ledger.reader().verify(Scope::Whole).unwrap().flaws.is_empty());
+}
+
+#[tokio::test]
+async fn a_sweep_looks_for_every_order_without_a_payment_and_counts_a_payment_that_came_as_found() {
+    let house = House::new();
+    for number in 1..=4 {
+        house.expect(order(number, (number != 3).then(|| format!("T-{number}")).as_deref()), at(0)).await;
+    }
+    let due = house.due_traces(at(0)).await;
+    let ids: Vec<i64> = due.iter().map(|due| due.id).collect();
+    for (id, trace) in [(ids[0], "T-1"), (ids[1], "T-2")] {
+        for second in [0, 70] {
+            house.untraced(id, trace, "not-found", at(second)).await;
+        }
+    }
+    let (night, sweep) = (at(50_000), Sweep { integration: shop(), began: at(50_000), final_since: at(0) });
+    let slice = house.ledger.reader().slice(sweep, Place::Orders(0), 9).await.unwrap();
+    let orders: Vec<Subject> = ids.iter().copied().map(Subject::Order).collect();
+    assert_eq!((&slice.subjects, slice.next), (&orders, None));
+    house.ledger.ask(slice.subjects, night, night).await.unwrap();
+    assert_eq!(house.due_traces(night).await.len(), 3);
+    assert_eq!(house.ledger.reader().brought(orders.clone(), night).await.unwrap(), []);
+    house.untraced(ids[0], "T-1", "not-found", night).await;
+    house.found(ids[1], "T-2", &message(2, "Paid", "25.00"), night).await;
+    house.post(4, "Paid", night).await;
+    let payment = house.due_traces(night).await.remove(0).payment.unwrap();
+    house.ledger.came(ids[2], payment).await.unwrap();
+    let brought = house.ledger.reader().brought(orders.clone(), night).await.unwrap();
+    let expected = [Err("not-found".to_owned()), Ok(()), Ok(())];
+    assert_eq!(brought, orders.into_iter().zip(expected).collect::<Vec<_>>());
+    assert!(house.due_traces(night).await.is_empty(), "given up again");
+}
