@@ -61,8 +61,8 @@ impl Changes {
     }
 
     /// What would be opened, in order.
-    pub fn opening(&self) -> impl Iterator<Item = &Standing> {
-        self.open.iter().map(|(_, standing)| standing)
+    pub fn opening(&self) -> impl Iterator<Item = (&Case, &Standing)> {
+        self.open.iter().map(|(case, standing)| (case, standing))
     }
 
     /// The numbers of what would be closed, in order.

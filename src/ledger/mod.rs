@@ -45,7 +45,7 @@ pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
-pub use snapshot::{Case, Practice, RefusedAlike, Snapshot, Span};
+pub use snapshot::{Case, Named, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
@@ -91,8 +91,13 @@ pub struct Ledger {
     reader: Reader,
     writer: Writer,
     bells: Bells,
+    path: PathBuf,
     _lock: Option<File>,
 }
+
+/// The right to reconcile a ledger: one run at a time, in whatever process. Over when it is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "holds the lock for as long as it is open")] File);
 
 impl Ledger {
     /// Opens the ledger, creating and migrating it as needed.
@@ -110,12 +115,28 @@ impl Ledger {
         let bells = Bells::default();
         let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone())
             .map_err(|cause| LedgerError::File { path: path.clone(), cause })?;
-        Ok(Self { reader: Reader::open(path)?, writer, bells, _lock: lock })
+        Ok(Self { reader: Reader::open(path)?, writer, bells, path: path.clone(), _lock: lock })
     }
 
     /// The reading side, to be cloned freely.
     pub const fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The right to reconcile, unless somebody has it. A lock of the file system: it ends with the process at the latest.
+    ///
+    /// # Errors
+    /// The lock's file beside the ledger cannot be used.
+    pub fn take_turn(&self) -> Result<Option<Turn>, LedgerError> {
+        Ok(schema::try_lock(&self.path, ".reconcile.lock")?.map(Turn))
+    }
+
+    /// Whether a daemon serves this ledger, so that somebody asks what is due.
+    ///
+    /// # Errors
+    /// The lock's file beside the ledger cannot be used.
+    pub fn is_served(&self) -> Result<bool, LedgerError> {
+        Ok(schema::try_lock(&self.path, schema::SERVED)?.is_none())
     }
 
     /// Rings after a commit that made a poll due.

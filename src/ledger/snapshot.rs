@@ -10,7 +10,7 @@ use rusqlite::{Connection, Params, Row, params};
 use super::rows::{self, millis};
 use super::{LedgerError, Reader, expectations, schema};
 use crate::domain::compare::{Account, Line, Order, PaidOut, Payouts};
-use crate::domain::{Class, Held, IntegrationName, Known, Standing, Timestamp};
+use crate::domain::{Class, GatewayKey, Held, IntegrationName, Known, Reference, Standing, Timestamp};
 
 /// What a finding is about: one payment, one order, or an integration as a whole. Only a [`Snapshot`] makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,17 @@ const KINDS: usize = 20;
 /// How many days before it is paid out a payment may have been made.
 const SETTLED_LATE: TimeDelta = TimeDelta::days(7);
 
+/// What a case is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Whose payments it is about.
+    pub integration: IntegrationName,
+    /// The merchant's word for the order, where it is about one.
+    pub reference: Option<Reference>,
+    /// The gateway's identity of the payment, where it is about one.
+    pub key: Option<GatewayKey>,
+}
+
 /// One moment of the ledger.
 pub struct Snapshot {
     connection: Connection,
@@ -82,6 +93,28 @@ impl Reader {
         let connection = schema::open_reader(&path.ok_or(LedgerError::Closed)?)?;
         connection.execute_batch("BEGIN").map_err(LedgerError::read)?;
         Ok(Snapshot { connection })
+    }
+
+    /// What `case` is called. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn named(&self, case: &Case) -> Result<Named, LedgerError> {
+        self.read_here(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT name, coalesce(payment.reference, expectation.reference), gateway_key FROM integration \
+                     LEFT JOIN payment ON payment.id = ?2 LEFT JOIN expectation ON expectation.id = ?3 \
+                     WHERE integration.id = ?1",
+                )?
+                .query_row(params![case.integration, case.payment, case.expectation], |row| {
+                    Ok(Named {
+                        integration: rows::text(row, 0, |text| IntegrationName::parse(text).ok())?,
+                        reference: rows::maybe(row, 1, |text| Reference::parse(text).ok())?,
+                        key: case.payment.map(|_| rows::gateway_key(row, 2)).transpose()?,
+                    })
+                })
+        })
     }
 }
 
@@ -133,6 +166,17 @@ impl Snapshot {
             .map_err(LedgerError::read)?;
         let settled = earliest.and_then(|day| day.and_hms_opt(0, 0, 0)).map(|day| day.and_utc() - SETTLED_LATE);
         Ok(settled.map_or(since, |settled| settled.min(since)))
+    }
+
+    /// The civil days that the last run of this name reported, if one ever did.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn reported_days(&self, name: &str) -> Result<Option<(NaiveDate, NaiveDate)>, LedgerError> {
+        let statement = "SELECT first_day, last_day FROM run WHERE name = ?1 AND last_day IS NOT NULL \
+                         ORDER BY last_day DESC LIMIT 1";
+        let days = self.collect(statement, [name], |row| Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?)))?;
+        Ok(days.into_iter().next().flatten())
     }
 
     /// Hands every payment that a run looks at to `each`, with what is expected of it, what was paid out, the order

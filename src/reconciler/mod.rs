@@ -8,6 +8,8 @@ mod clock;
 mod heartbeat;
 mod nightly;
 mod poller;
+mod run;
+mod survey;
 mod sweep;
 mod trouble;
 
@@ -15,4 +17,5 @@ pub use clock::Clock;
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};
 pub use poller::{Poller, PollerSettings};
+pub use run::{Ran, RunError, RunSettings, Wanted, compare, reconcile};
 pub use sweep::{SweepSettings, sweep};
