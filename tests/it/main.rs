@@ -26,6 +26,7 @@ mod mail;
 mod poland;
 mod poller;
 mod quarantine;
+mod reconcile;
 mod reload;
 mod sdk;
 mod secrets;
