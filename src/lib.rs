@@ -21,6 +21,7 @@
 //! |---|---|---|
 //! | 0 | [`domain`] | words and decisions: no I/O, no clock, no storage |
 //! | 1 | [`protocol`] | bytes ⇄ messages, with proof |
+//! | 1 | [`books`] | files a merchant keeps ⇄ our words; no I/O of its own |
 //! | 2 | [`ledger`] | the only SQL: one writer thread, group commit, `Ok` means on disk |
 //! | 2 | [`http`] | HTTP without Paynow: bounded server, bounded client |
 //! | 3 | [`receiver`] | they call us |
@@ -65,6 +66,7 @@
 //! - A background pass takes nothing but the time, reads what is due from the ledger and does it, so what happens after
 //!   a crash is what happens every second.
 
+pub mod books;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod discrepancies;
 mod exit;
 mod explain;
 mod ledger;
@@ -11,6 +12,7 @@ mod mail;
 mod output;
 mod payments;
 mod quarantine;
+mod reconcile;
 mod serve;
 mod simulate;
 mod when;
@@ -43,6 +45,12 @@ enum Command {
     /// Look at payments.
     #[command(subcommand)]
     Payments(payments::Command),
+    /// Look at what does not add up, and say that it is settled.
+    #[command(subcommand)]
+    Discrepancies(discrepancies::Command),
+    /// Ask the gateways, compare with what is recorded and expected, and note what does not add up, as every night.
+    /// Exits with 0 whatever is found: look at it with `discrepancies list`.
+    Reconcile(reconcile::Arguments),
     /// Look at letters, send them again, or try the post office.
     #[command(subcommand)]
     Mail(mail::Command),
@@ -82,6 +90,8 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(place),
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
+        Command::Discrepancies(command) => discrepancies::run(&place, command),
+        Command::Reconcile(wanted) => reconcile::run(&place, &wanted),
         Command::Mail(command) => mail::run(&place, command),
         Command::Quarantine(command) => quarantine::run(&place, &command),
         Command::Explain(wanted) => explain::run(&place, &wanted),

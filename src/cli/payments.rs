@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::{Period, stamp};
-use super::{Place, misconfigured};
+use super::{Place, discrepancies, misconfigured};
 use crate::config::LedgerConfig;
 use crate::domain::{GatewayReference, Payment, Reference, Status, Trust, WireStatus};
 use crate::ledger::{Filter, LedgerError, Reader, Story};
@@ -159,14 +159,19 @@ fn tell(story: &Story) {
     facts.print("");
     let mut events = Table::new(&["EVENT", "AT", "CHANNEL", "SAID", "OUTCOME", "STATUS", "TRUST"]);
     for event in &story.events {
+        // A person speaks of a finding, not of a state.
+        let said = match &event.decision {
+            Some(decision) => format!("{}: {} ({})", decision.class, decision.reason, decision.actor),
+            None => text(event.said.clone()),
+        };
         events.row([
             event.id.to_string(),
             stamp(event.at),
             event.channel.clone(),
-            event.said.clone(),
+            said,
             event.outcome.clone(),
-            event.status.clone(),
-            event.trust.clone(),
+            text(event.status.clone()),
+            text(event.trust.clone()),
         ]);
     }
     let mut repeats = Table::new(&["HEARD AGAIN", "AS", "LAST"]);
@@ -194,9 +199,10 @@ fn tell(story: &Story) {
             text(letter.error.clone()),
         ]);
     }
-    let mut findings = Table::new(&["DISCREPANCY", "STATE", "EXPECTED", "FOUND", "NEXT STEP"]);
+    let mut findings = Table::new(&["ID", "DISCREPANCY", "STATE", "EXPECTED", "FOUND", "NEXT STEP"]);
     for finding in &story.discrepancies {
         findings.row([
+            finding.id.to_string(),
             finding.class.code().into(),
             finding.state.clone(),
             finding.expected.clone(),
@@ -249,6 +255,12 @@ fn of_story(story: &Story) -> Value {
                 "channel": event.channel,
                 "evidence": event.evidence,
                 "said": event.said,
+                "decision": event.decision.as_ref().map(|decision| json!({
+                    "discrepancy": decision.discrepancy,
+                    "class": decision.class,
+                    "actor": decision.actor,
+                    "reason": decision.reason,
+                })),
                 "said_at": event.said_at,
                 "said_at_earliest": event.meant.map(|(earliest, _)| stamp(earliest)),
                 "said_at_latest": event.meant.map(|(_, latest)| stamp(latest)),
@@ -278,23 +290,8 @@ fn of_story(story: &Story) -> Value {
         })
         .collect();
     object["letters"] = story.letters.iter().map(super::mail::of_letter).collect();
-    object["discrepancies"] = story
-        .discrepancies
-        .iter()
-        .map(|finding| {
-            json!({
-                "id": finding.id,
-                "class": finding.class.code(),
-                "severity": finding.class.severity(Utc::now() - finding.opened).code(),
-                "state": finding.state,
-                "expected": finding.expected,
-                "found": finding.found,
-                "opened": stamp(finding.opened),
-                "times": finding.times,
-                "next_step": finding.class.next_step(),
-            })
-        })
-        .collect();
+    let now = Utc::now();
+    object["discrepancies"] = story.discrepancies.iter().map(|found| json!(discrepancies::line(found, now))).collect();
     object
 }
 

@@ -34,7 +34,8 @@ pub(super) fn stamp(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-fn day(text: &str) -> Result<NaiveDate, String> {
+/// A civil day.
+pub(super) fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse().map_err(|_| "not a day like 2026-03-12".into())
 }
 

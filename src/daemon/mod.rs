@@ -5,6 +5,7 @@
 
 mod admin;
 mod inspection;
+mod reconciliation;
 mod signals;
 mod systemd;
 pub mod telemetry;
@@ -28,6 +29,7 @@ use crate::protocol::Integrations;
 use crate::receiver::Receiver;
 use crate::reconciler::{Clock, ClockWatch, Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
 pub use inspection::{Probe, inspect_ledger, probe};
+pub use reconciliation::{ReconcileError, compare, reconcile};
 use signals::{Signal, Signals};
 pub use wiring::{command as command_settings, ledger as ledger_settings, mailer as mailer_settings};
 

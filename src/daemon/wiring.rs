@@ -13,7 +13,7 @@ use crate::ledger::{LedgerSettings, QuarantineLimits};
 use crate::mailer::{MailerSettings, Security, SmtpSettings, Way};
 use crate::protocol::Integration;
 use crate::receiver::ReceiverSettings;
-use crate::reconciler::{NightlySettings, PollerSettings, SweepSettings};
+use crate::reconciler::{NightlySettings, PollerSettings, RunSettings, SweepSettings};
 
 /// The public socket: one passed by systemd wins over the configured address.
 pub(super) fn public_listener(config: &Config) -> Result<TcpListener, DaemonError> {
@@ -96,11 +96,15 @@ pub(super) fn poller(config: &Config) -> PollerSettings {
 }
 
 pub(super) fn nightly(config: &Config) -> NightlySettings {
+    NightlySettings { schedule: config.reconcile.schedule.clone(), run: run(config) }
+}
+
+pub(super) fn run(config: &Config) -> RunSettings {
     let reconcile = &config.reconcile;
-    NightlySettings {
-        schedule: reconcile.schedule.clone(),
+    RunSettings {
         zone: reconcile.timezone,
         look_back: reconcile.look_back,
+        escrow_after: reconcile.escrow_after,
         sweep: sweep(&config.poll),
     }
 }

@@ -37,6 +37,12 @@ impl Amount {
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
+
+    /// By how much the two differ.
+    #[must_use]
+    pub const fn distance(self, other: Self) -> Self {
+        if self.0 < other.0 { Self(other.0 - self.0) } else { Self(self.0 - other.0) }
+    }
 }
 
 impl FromStr for Amount {

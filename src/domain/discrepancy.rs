@@ -133,6 +133,35 @@ impl Class {
     /// [`Class::is_about_integration`] says, about the integration.
     pub const SETTLED_BY_AN_ANSWER: [Self; 2] = [Self::MissingAtGateway, Self::RefusedPolls];
 
+    /// Whether a run owns the findings of this class, about a payment or about something else: open while the condition
+    /// is true, closed by the first run that finds it gone. The others are of record: opened by what was heard, and
+    /// settled by the gateway's answer or a person.
+    pub const fn is_standing(self, about_payment: bool) -> bool {
+        match self {
+            Self::MissingInLedger
+            | Self::UnknownReference
+            | Self::Underpaid
+            | Self::Overpaid
+            | Self::CurrencyMismatch
+            | Self::StuckPending
+            | Self::Reversed
+            | Self::EscrowAgeing
+            | Self::PaidUnconfirmed
+            | Self::RefusedPosts
+            | Self::CallbackSilence
+            | Self::TestMoney
+            | Self::SettlementMissing
+            | Self::SettlementShort => true,
+            // An order is looked for again and again; what a payment's own message told of is a matter of record.
+            Self::MissingAtGateway => !about_payment,
+            Self::StatusMismatch
+            | Self::PaidLate
+            | Self::DuplicatePayment
+            | Self::ContradictingPost
+            | Self::RefusedPolls => false,
+        }
+    }
+
     /// Whether a finding of this class is about an integration as a whole: then it stands once, not once a payment.
     pub const fn is_about_integration(self) -> bool {
         matches!(self, Self::RefusedPolls | Self::RefusedPosts | Self::CallbackSilence)

@@ -4,7 +4,10 @@
 //! spelled on a wire. Everything above imports from here; this room imports from nobody.
 
 pub mod amount;
+pub mod compare;
+pub mod days;
 pub mod decision;
+pub mod diff;
 pub mod discrepancy;
 mod duplicate;
 pub mod expectation;
@@ -13,27 +16,36 @@ pub mod names;
 pub mod notice;
 pub mod observation;
 pub mod payment;
+mod phone;
 pub mod poll_url;
 pub mod report;
 pub mod said_at;
 pub mod schedule;
 pub mod status;
+pub mod tally;
 pub mod terms;
 
 pub use amount::{Amount, Currency};
+pub use compare::{Matter, Rules, Standing, compare};
+pub use days::Days;
 pub use decision::{Decision, Outcome};
+pub use diff::{Diff, Held, diff};
 pub use discrepancy::{Class, Finding, Severity};
 pub use expectation::Expectation;
-pub use names::{GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus};
+pub use names::{
+    GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus, is_hidden,
+};
 pub use notice::{Condition, Notice, NoticeKind};
 pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
 pub use payment::{Known, Payment, Posted};
+pub use phone::without_phones;
 pub use poll_url::{Origin, PollUrl};
-pub use report::Checked;
+pub use report::{Checked, Report};
 pub use said_at::SaidAt;
 pub use schedule::{Pace, PollPlan, PollSchedule, Step};
 pub use status::{Seen, Status};
+pub use tally::{Sum, Tally, Totals};
 pub use terms::{Announce, Mode, Terms};
 
 /// An instant. Always UTC; civil time appears only where people read it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Announce, Channel, Class, Condition, Currency, Decision, Facts, Finding, GatewayKey, IntegrationName, Mode, Notice,
-    NoticeKind, Observation, Outcome, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
+    NoticeKind, Observation, Outcome, Pace, PollPlan, PollUrl, Seen, Status, Terms, Timestamp, Trust, WireStatus,
 };
 
 /// One payment as the ledger knows it: a fold of everything observed about it.
@@ -210,7 +210,7 @@ impl Known {
                 withdrawn: Vec::new(),
                 notices: Vec::new(),
                 findings: last.into_iter().collect(),
-                settled: &[],
+                settled: &[Class::StatusMismatch],
             };
         }
 
@@ -271,14 +271,11 @@ impl Known {
     fn asked_in_vain(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
         let payment = &self.payment;
         let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
-        let class = if payment.is_unproven() { Class::PaidUnconfirmed } else { Class::StuckPending };
-        let open_end = plan.due.is_none() && (payment.is_unproven() || payment.status.is_pending());
-        let last = open_end.then(|| Finding {
-            class,
-            expected: "a final state within the poll schedule".into(),
-            found: format!("{} ({})", payment.status.code(), payment.trust.code()),
-        });
-        (plan, last)
+        // A run asks beyond the schedule; what stands at its end was said when it came.
+        let said = self.plan.pace == Pace::Watch
+            && self.plan.asked.is_some_and(|at| terms.schedule.is_over(&self.plan, payment.status, payment.trust, at));
+        let open_end = plan.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
+        (plan, open_end.then(|| payment.left_open()))
     }
 }
 
@@ -386,11 +383,11 @@ fn unknown_word(seen: &Observation) -> Finding {
 /// What the gateway's own word for `status` settles.
 const fn settled_by(status: Status) -> &'static [Class] {
     if status.is_pending() {
-        &[Class::PaidUnconfirmed, Class::PaidLate]
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::PaidLate]
     } else if status.has_had_money() {
-        &[Class::PaidUnconfirmed, Class::StuckPending]
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::StuckPending]
     } else {
-        &[Class::PaidUnconfirmed, Class::StuckPending, Class::PaidLate]
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::StuckPending, Class::PaidLate]
     }
 }
 

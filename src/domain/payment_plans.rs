@@ -23,6 +23,9 @@ fn at_the_end_of_the_schedule_stands_a_finding() {
             assert_eq!(found.is_some(), known.plan.due.is_none(), "a finding stands at the end and only there");
         }
         assert_eq!(found.map(|finding| finding.class), Some(class));
+        let known = life.known.unwrap();
+        let night = known.plan.asked.unwrap() + Duration::from_hours(9);
+        assert_eq!(known.unanswered(&terms(), night, None).1, None, "asked beyond the end, it is said once");
     }
     let mut held = Life::confirmed(Status::AwaitingDelivery);
     let known = held.known.as_mut().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::schedule::Bound;
-use crate::domain::{Evidence, Origin, Pace, PollSchedule, Reference, Step};
+use crate::domain::{Evidence, Origin, PollSchedule, Reference, Step};
 
 #[path = "payment_plans.rs"]
 mod plans;

@@ -118,6 +118,19 @@ impl PollSchedule {
         PollPlan { due: self.step_due(&asked, key, status, trust, now), ..asked }
     }
 
+    /// Whether a payment that stands so has no rung left, whoever asks beyond the schedule.
+    pub fn is_over(&self, plan: &PollPlan, status: Status, trust: Trust, now: Timestamp) -> bool {
+        self.step(plan, status, trust, now).is_none()
+    }
+
+    /// For how long a payment that is not paid is asked about in all.
+    pub fn pending_for(&self) -> Duration {
+        self.pending.iter().fold(Duration::ZERO, |so_far, step| match step.bound {
+            Bound::Times(times) => so_far.saturating_add(step.every.saturating_mul(times)),
+            Bound::Until(end) => so_far.max(end),
+        })
+    }
+
     /// When the rung that `plan` stands on says to ask next.
     fn step_due(
         &self,
@@ -127,6 +140,11 @@ impl PollSchedule {
         trust: Trust,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        self.step(plan, status, trust, now).map(|every| now + spread(every, key.as_str(), plan.attempt))
+    }
+
+    /// How often to ask on the rung that `plan` stands on.
+    fn step(&self, plan: &PollPlan, status: Status, trust: Trust, now: Timestamp) -> Option<Duration> {
         let unproven_claim = trust == Trust::Reported && status.wants_confirmation();
         let steps = if status.is_pending() || unproven_claim {
             &self.pending
@@ -135,7 +153,7 @@ impl PollSchedule {
         } else {
             return None;
         };
-        rung(steps, plan.attempt, plan.since, now).map(|every| now + spread(every, key.as_str(), plan.attempt))
+        rung(steps, plan.attempt, plan.since, now)
     }
 
     /// An order was looked for by its trace for the `attempt`th time, in vain: when to look again, as rarely as at a

@@ -16,6 +16,17 @@ pub enum Mode {
 
 super::codes!(Mode { Live = "live", Test = "test" });
 
+impl Mode {
+    /// The one that this is not.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Live => Self::Test,
+            Self::Test => Self::Live,
+        }
+    }
+}
+
 /// When the merchant is told of a new state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announce {

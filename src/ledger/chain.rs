@@ -5,7 +5,9 @@
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Amount, NoticeKind, Observation, Outcome, Payment, SaidAt, Status, Trust};
+use crate::domain::{
+    Amount, GatewayKey, IntegrationName, NoticeKind, Observation, Outcome, Payment, SaidAt, Status, Timestamp, Trust,
+};
 
 /// A SHA-256 digest.
 pub(super) type Link = [u8; 32];
@@ -27,9 +29,39 @@ pub(super) fn body_digest(body: &[u8]) -> Link {
     Sha256::digest(body).into()
 }
 
-/// The next link: SHA-256 over the previous one and the event in canonical form (each field preceded by its length,
-/// an absent one by a length no field can have). `after` is where the payment stands once the event is told.
-pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after: (Status, Trust), body: &Link) -> Link {
+/// What one row of the record tells.
+pub(super) enum Entry<'a> {
+    /// Something was seen of a payment.
+    Seen {
+        /// What.
+        seen: &'a Observation,
+        /// What it was found to be.
+        outcome: Outcome,
+        /// Where the payment stands once it is told.
+        after: (Status, Trust),
+    },
+    /// A person decided something.
+    Decided {
+        /// About which payment, if it is about one.
+        about: Option<(&'a IntegrationName, &'a GatewayKey)>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What stands in the columns of a person's decision where an observation has its channel, evidence and outcome.
+pub(super) const DECIDED: [&str; 3] = ["operator", "none", "resolved"];
+
+/// The next link: SHA-256 over the previous one and the entry in canonical form (each field preceded by its length,
+/// an absent one by a length no field can have).
+pub(super) fn link(previous: &Link, entry: &Entry<'_>, body: &Link) -> Link {
+    let (about, at, seen, [channel, evidence, outcome], after) = match entry {
+        Entry::Seen { seen, outcome, after } => {
+            let codes = [seen.channel.code(), seen.evidence.code(), outcome.code()];
+            (Some((&seen.integration, &seen.key)), seen.at, Some(*seen), codes, Some(*after))
+        }
+        Entry::Decided { about, at } => (*about, *at, None, DECIDED, None),
+    };
     let mut sha = Sha256::new();
     let mut field = |value: Option<&[u8]>| {
         let length = value.map_or(u32::MAX, |bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1));
@@ -38,25 +70,28 @@ pub(super) fn link(previous: &Link, seen: &Observation, outcome: Outcome, after:
     };
     let number = |value: Option<i64>| value.map(i64::to_le_bytes);
     field(Some(previous));
-    field(Some(seen.integration.as_str().as_bytes()));
-    field(Some(seen.key.as_str().as_bytes()));
-    field(Some(&seen.at.timestamp_millis().to_le_bytes()));
-    field(Some(seen.channel.code().as_bytes()));
-    field(Some(seen.evidence.code().as_bytes()));
-    field(Some(outcome.code().as_bytes()));
-    field(Some(seen.status.code().as_bytes()));
-    field(seen.wire_status.as_ref().map(|word| word.as_str().as_bytes()));
-    field(seen.said_at.as_ref().map(|said| said.as_str().as_bytes()));
-    let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
+    field(about.map(|(integration, _)| integration.as_str().as_bytes()));
+    field(about.map(|(_, key)| key.as_str().as_bytes()));
+    field(Some(&at.timestamp_millis().to_le_bytes()));
+    field(Some(channel.as_bytes()));
+    field(Some(evidence.as_bytes()));
+    field(Some(outcome.as_bytes()));
+    field(seen.map(|seen| seen.status.code().as_bytes()));
+    field(seen.and_then(|seen| Some(seen.wire_status.as_ref()?.as_str().as_bytes())));
+    let said_at = seen.and_then(|seen| seen.said_at.as_ref());
+    field(said_at.map(|said| said.as_str().as_bytes()));
+    let meant = said_at.and_then(SaidAt::meant);
     field(number(meant.map(|(earliest, _)| earliest.timestamp_millis())).as_ref().map(<[u8; 8]>::as_slice));
     field(number(meant.map(|(_, latest)| latest.timestamp_millis())).as_ref().map(<[u8; 8]>::as_slice));
-    field(seen.facts.reference.as_ref().map(|text| text.as_str().as_bytes()));
-    field(seen.facts.gateway_reference.as_ref().map(|text| text.as_str().as_bytes()));
-    field(number(seen.facts.amount.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
-    field(number(seen.facts.amount_paid.map(Amount::ten_thousandths)).as_ref().map(<[u8; 8]>::as_slice));
-    field(seen.facts.method.as_ref().map(|text| text.as_str().as_bytes()));
-    field(Some(after.0.code().as_bytes()));
-    field(Some(after.1.code().as_bytes()));
+    let facts = seen.map(|seen| &seen.facts);
+    field(facts.and_then(|facts| Some(facts.reference.as_ref()?.as_str().as_bytes())));
+    field(facts.and_then(|facts| Some(facts.gateway_reference.as_ref()?.as_str().as_bytes())));
+    let amount = |amount: Option<Amount>| number(amount.map(Amount::ten_thousandths));
+    field(amount(facts.and_then(|facts| facts.amount)).as_ref().map(<[u8; 8]>::as_slice));
+    field(amount(facts.and_then(|facts| facts.amount_paid)).as_ref().map(<[u8; 8]>::as_slice));
+    field(facts.and_then(|facts| Some(facts.method.as_ref()?.as_str().as_bytes())));
+    field(after.map(|(status, _)| status.code().as_bytes()));
+    field(after.map(|(_, trust)| trust.code().as_bytes()));
     field(Some(body));
     sha.finalize().into()
 }
@@ -71,7 +106,7 @@ pub(super) fn letter_token(payment: &Payment, kind: NoticeKind, recipient: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Channel, Evidence, Facts, GatewayKey, IntegrationName, Timestamp};
+    use crate::domain::{Channel, Evidence, Facts};
 
     #[test]
     fn the_gateways_clock_is_covered_by_the_digest() {
@@ -92,8 +127,9 @@ mod tests {
             poll_url: None,
             body: Vec::new(),
         };
+        let after = (Status::Paid, Trust::Reported);
         let digest =
-            |seen: &Observation| link(&GENESIS, seen, Outcome::Opened, (Status::Paid, Trust::Reported), &GENESIS);
+            |seen: &Observation| link(&GENESIS, &Entry::Seen { seen, outcome: Outcome::Opened, after }, &GENESIS);
         let written = digest(&seen("2018-12-12T13:24:52", chrono_tz::Europe::Warsaw));
         assert_ne!(written, digest(&seen("2018-12-12T13:24:53", chrono_tz::Europe::Warsaw)));
         assert_ne!(written, digest(&seen("2018-12-12T13:24:52", chrono_tz::UTC)));

@@ -13,7 +13,8 @@ pub(super) fn compare(connection: &Connection, found: &mut Verification) -> rusq
     let mut payments =
         connection.prepare(&format!("SELECT {} FROM payment LEFT {joined} ORDER BY payment.id", rows::PAYMENT))?;
     let mut events = connection.prepare(&format!(
-        "SELECT {} FROM event JOIN payment ON payment.id = payment_id {joined} WHERE payment_id = ?1 ORDER BY event.id",
+        "SELECT {} FROM event JOIN payment ON payment.id = payment_id {joined} WHERE payment_id = ?1 \
+         AND channel <> 'operator' ORDER BY event.id",
         rows::EVENT
     ))?;
     let mut payments = payments.query([])?;

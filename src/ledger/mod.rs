@@ -4,6 +4,7 @@
 //! `Ok` from anything that writes means: committed and on disk. Every fact enters by [`Ledger::record`].
 
 mod chain;
+mod changes;
 mod discrepancies;
 mod due;
 mod error;
@@ -15,9 +16,11 @@ mod quarantine;
 mod query;
 mod record;
 mod repeats;
+mod resolution;
 mod rows;
 mod runs;
 mod schema;
+mod snapshot;
 mod sweep;
 mod traces;
 mod verify;
@@ -32,7 +35,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
-pub use discrepancies::Discrepancy;
+pub use changes::{Changes, Conclusion, Moves};
+pub use discrepancies::{Discrepancy, DiscrepancyFilter};
 pub use due::Due;
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict};
@@ -42,6 +46,8 @@ pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use repeats::Repeats;
+pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
+pub use snapshot::{Case, Named, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
@@ -87,8 +93,13 @@ pub struct Ledger {
     reader: Reader,
     writer: Writer,
     bells: Bells,
+    path: PathBuf,
     _lock: Option<File>,
 }
+
+/// The right to reconcile a ledger: one run at a time, in whatever process. Over when it is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "holds the lock for as long as it is open")] File);
 
 impl Ledger {
     /// Opens the ledger, creating and migrating it as needed.
@@ -106,12 +117,28 @@ impl Ledger {
         let bells = Bells::default();
         let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone())
             .map_err(|cause| LedgerError::File { path: path.clone(), cause })?;
-        Ok(Self { reader: Reader::open(path)?, writer, bells, _lock: lock })
+        Ok(Self { reader: Reader::open(path)?, writer, bells, path: path.clone(), _lock: lock })
     }
 
     /// The reading side, to be cloned freely.
     pub const fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// The right to reconcile, unless somebody has it. A lock of the file system: it ends with the process at the latest.
+    ///
+    /// # Errors
+    /// The lock's file beside the ledger cannot be used.
+    pub fn take_turn(&self) -> Result<Option<Turn>, LedgerError> {
+        Ok(schema::try_lock(&self.path, ".reconcile.lock")?.map(Turn))
+    }
+
+    /// Whether a daemon serves this ledger, so that somebody asks what is due.
+    ///
+    /// # Errors
+    /// The lock's file beside the ledger cannot be used.
+    pub fn is_served(&self) -> Result<bool, LedgerError> {
+        Ok(schema::try_lock(&self.path, schema::SERVED)?.is_none())
     }
 
     /// Rings after a commit that made a poll due.
@@ -244,6 +271,14 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| sweep::ask(desk, &slice, began, now)).await
     }
 
+    /// Closes a finding by a person's word, and puts that word into the chain.
+    ///
+    /// # Errors
+    /// Not stored; the finding is as it was.
+    pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| resolution::resolve(desk, &resolution)).await
+    }
+
     /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
     ///
     /// # Errors
@@ -293,6 +328,14 @@ impl Ledger {
         summary: String,
     ) -> Result<(), LedgerError> {
         self.writer.write(Admission::Wait, move |desk| runs::note(desk, name, started, finished, &summary)).await
+    }
+
+    /// Applies what a run decided and notes that it has been: all of it, or nothing.
+    ///
+    /// # Errors
+    /// Not stored; the run will be made up.
+    pub async fn conclude(&self, run: Conclusion, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| changes::conclude(desk, &run, now)).await
     }
 
     /// Whether the writer answers and the file can be locked for writing.
@@ -439,6 +482,26 @@ impl Reader {
     /// The ledger could not be read.
     pub fn stories(&self, name: &str, integration: Option<&str>) -> Result<Vec<Story>, LedgerError> {
         self.read_here(|connection| query::stories(connection, name, integration))
+    }
+
+    /// Hands the findings that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn discrepancies(
+        &self,
+        filter: &DiscrepancyFilter,
+        each: impl FnMut(Discrepancy) -> bool,
+    ) -> Result<(), LedgerError> {
+        self.read_here(|connection| discrepancies::list(connection, filter, each))
+    }
+
+    /// The finding of this number. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn discrepancy(&self, id: i64) -> Result<Option<Discrepancy>, LedgerError> {
+        self.read_here(|connection| discrepancies::find(connection, id))
     }
 
     /// Verifies the ledger as it is at this moment; the daemon may go on writing. Blocks: for commands.

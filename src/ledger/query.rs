@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::rows::{self, millis};
-use super::{Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats};
+use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats};
 use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
 
 /// Which payments to list. Every field narrows; none means all.
@@ -39,16 +39,18 @@ pub struct EventRow {
     pub evidence: String,
     /// The outcome's code.
     pub outcome: String,
-    /// The status it spoke of.
-    pub said: String,
+    /// The status it spoke of; `None` for a person's decision.
+    pub said: Option<String>,
     /// When, by the gateway's clock, as written.
     pub said_at: Option<String>,
     /// The earliest and the latest instant that can mean.
     pub meant: Option<(Timestamp, Timestamp)>,
-    /// The payment's status afterwards.
-    pub status: String,
+    /// The payment's status afterwards; `None` for a person's decision, which changes none.
+    pub status: Option<String>,
     /// The payment's trust afterwards.
-    pub trust: String,
+    pub trust: Option<String>,
+    /// What a person decided, in their own words.
+    pub decision: Option<Decision>,
     /// Its digest in the chain.
     pub digest: [u8; 32],
 }
@@ -171,8 +173,8 @@ pub(super) fn stories_statement(column: &str) -> String {
 fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Story> {
     let events = connection
         .prepare_cached(
-            "SELECT id, at, channel, evidence, outcome, said, status, trust, digest, said_at, said_earliest, said_latest \
-             FROM event WHERE payment_id = ?1 ORDER BY id",
+            "SELECT id, at, channel, evidence, outcome, said, status, trust, digest, said_at, said_earliest, said_latest, \
+             iif(channel = 'operator', body, NULL) FROM event WHERE payment_id = ?1 ORDER BY id",
         )?
         .query_map([id], |row| {
             Ok(EventRow {
@@ -187,6 +189,7 @@ fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Sto
                 digest: row.get(8)?,
                 said_at: row.get(9)?,
                 meant: rows::maybe_instant(row, 10)?.zip(rows::maybe_instant(row, 11)?),
+                decision: row.get::<_, Option<Vec<u8>>>(12)?.as_deref().and_then(Decision::read),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::chain::{self, Link};
+use super::chain::{self, Entry, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{discrepancies, outbox, polls, quarantine, repeats};
@@ -193,7 +193,8 @@ fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
 /// Appends the event, chained to the one before it.
 fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
     let (after, outcome) = (&decision.payment, decision.outcome);
-    let digest = chain::link(&desk.head()?, seen, outcome, (after.status, after.trust), body);
+    let entry = Entry::Seen { seen, outcome, after: (after.status, after.trust) };
+    let digest = chain::link(&desk.head()?, &entry, body);
     let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
     desk.connection
         .prepare_cached(

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Row, ToSql};
 
-use super::chain::Link;
+use super::chain::{self, Entry, Link};
 use crate::domain::{
     Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known,
     MerchantTrace, Method, Mode, Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Posted, Reference, SaidAt,
@@ -24,6 +24,9 @@ pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, p
      CASE payment.trust WHEN 'confirmed' THEN payment.status WHEN 'reported' THEN (SELECT event.status FROM event \
      WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
 
+/// How many columns [`KNOWN`] has.
+pub(super) const KNOWN_COLUMNS: usize = 6;
+
 /// Where the columns of [`KNOWN`] begin after those of [`PAYMENT`].
 const PLAN_AT: usize = PAYMENT_COLUMNS;
 
@@ -38,6 +41,43 @@ pub(super) struct Event {
     pub(super) outcome: Outcome,
     pub(super) after: (Status, Trust),
     pub(super) digest: Link,
+}
+
+/// A person's decision as it was written.
+pub(super) struct Decided {
+    about: Option<(IntegrationName, GatewayKey)>,
+    at: Timestamp,
+    body: Vec<u8>,
+    digest: Link,
+}
+
+/// A row of the record.
+pub(super) enum Told {
+    Seen(Event),
+    Decided(Decided),
+}
+
+impl Told {
+    /// The digest it was given.
+    pub(super) const fn digest(&self) -> Link {
+        match self {
+            Self::Seen(event) => event.digest,
+            Self::Decided(decided) => decided.digest,
+        }
+    }
+
+    /// The digest it should have behind `previous`.
+    pub(super) fn link(&self, previous: &Link) -> Link {
+        let (entry, body) = match self {
+            Self::Seen(Event { seen, outcome, after, .. }) => {
+                (Entry::Seen { seen, outcome: *outcome, after: *after }, &seen.body)
+            }
+            Self::Decided(Decided { about, at, body, .. }) => {
+                (Entry::Decided { about: about.as_ref().map(|(name, key)| (name, key)), at: *at }, body)
+            }
+        };
+        chain::link(previous, &entry, &chain::body_digest(body))
+    }
 }
 
 /// A stored gateway key: 16 bytes if it is a GUID, else text.
@@ -167,6 +207,25 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
+/// What a row of [`EVENT`] tells: something seen, or a person's decision.
+pub(super) fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
+    if row.get_ref(4)?.as_str() != Ok(chain::DECIDED[0]) {
+        return event(row).map(Told::Seen);
+    }
+    for (at, word) in (4..).zip(chain::DECIDED) {
+        text(row, at, |text| (text == word).then_some(()))?;
+    }
+    // Nothing is said of a payment's state; what stands there all the same was not written by us.
+    if let Some(at) = (7..19).find(|at| !matches!(row.get_ref(*at), Ok(ValueRef::Null))) {
+        return Err(unreadable(at, Type::Null));
+    }
+    let about = match row.get_ref(1)? {
+        ValueRef::Null => None,
+        _ => Some((text(row, 1, |text| IntegrationName::parse(text).ok())?, gateway_key(row, 2)?)),
+    };
+    Ok(Told::Decided(Decided { about, at: instant(row, 3)?, body: row.get(20)?, digest: row.get(19)? }))
+}
+
 /// A text column, read by `parse`.
 pub(super) fn text<T>(row: &Row<'_>, at: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
     let text = row.get_ref(at)?.as_str()?;
@@ -200,7 +259,7 @@ pub(super) fn amount(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Amount
     units.map(|units| Amount::from_ten_thousandths(units).ok_or_else(|| unreadable(at, Type::Integer))).transpose()
 }
 
-fn gateway_key(row: &Row<'_>, at: usize) -> rusqlite::Result<GatewayKey> {
+pub(super) fn gateway_key(row: &Row<'_>, at: usize) -> rusqlite::Result<GatewayKey> {
     match row.get_ref(at)? {
         ValueRef::Blob(bytes) => bytes.try_into().ok().map(GatewayKey::from_guid),
         ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| GatewayKey::parse(text).ok()),

@@ -75,11 +75,19 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
+/// What the lock of the one daemon is called, behind the ledger's name.
+pub(super) const SERVED: &str = ".lock";
+
 /// Takes the lock of the one daemon that may serve `path`; it lasts as long as the file stays open.
 pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
     create_home(path)?;
+    try_lock(path, SERVED)?.ok_or_else(|| LedgerError::InUse { path: path.to_owned() })
+}
+
+/// Takes the lock of this name beside `path`, unless somebody has it.
+pub(super) fn try_lock(path: &Path, name: &str) -> Result<Option<File>, LedgerError> {
     let mut lock = path.as_os_str().to_owned();
-    lock.push(".lock");
+    lock.push(name);
     let lock = PathBuf::from(lock);
     let file = File::options()
         .create(true)
@@ -88,8 +96,8 @@ pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
         .open(&lock)
         .map_err(|cause| LedgerError::File { path: lock.clone(), cause })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.to_owned() }),
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(cause)) => Err(LedgerError::File { path: lock, cause }),
     }
 }

@@ -8,6 +8,7 @@ mod orders;
 mod polls;
 mod queries;
 mod refused;
+mod resolution;
 mod sweep;
 mod verify;
 

@@ -6,8 +6,7 @@
 use rusqlite::{Connection, ErrorCode, Row};
 
 use super::chain::{self, Link};
-use super::rows::{self, Event};
-use super::{fold, schema};
+use super::{fold, rows, schema};
 
 /// How much to verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,9 +166,10 @@ fn chain(connection: &Connection, found: &mut Verification, scope: Scope) -> rus
     let mut events = statement.query([])?;
     while let Some(row) = events.next()? {
         let id = row.get(0)?;
-        match rows::event(row) {
-            Ok(Event { seen, outcome, after, digest }) => {
-                if chain::link(&found.head, &seen, outcome, after, &chain::body_digest(&seen.body)) != digest {
+        match rows::told(row) {
+            Ok(told) => {
+                let digest = told.digest();
+                if told.link(&found.head) != digest {
                     let what = "its digest does not follow from it and the event before it: it was changed, or events \
                                 before it were dropped, added or moved";
                     found.fault(Check::Chain, Some(("event", id)), what);

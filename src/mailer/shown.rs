@@ -1,6 +1,8 @@
 //! Text from outside, made fit to be seen: nothing hidden, nothing that turns the line around, nothing endless.
 //! It decides what people see, never what is stored.
 
+pub use crate::domain::is_hidden;
+
 /// Text as a person may see it on one line: without hidden characters, with single plain blanks between words.
 pub fn shown(text: &str) -> String {
     let visible: String = text.chars().filter(|c| c.is_whitespace() || !is_hidden(*c)).collect();
@@ -32,21 +34,6 @@ pub(super) fn shell_word(text: &str) -> String {
         })
         .collect();
     format!("$'{inner}'")
-}
-
-/// Control characters, line ends, and what Unicode calls format characters (category Cf) or ignorable by default:
-/// they take no room, and some of them reorder their neighbours.
-///
-/// <https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt>
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00AD}' | '\u{034F}' | '\u{0600}'..='\u{0605}' | '\u{061C}' | '\u{06DD}' | '\u{070F}'
-            | '\u{0890}'..='\u{0891}' | '\u{08E2}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
-            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-            | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
-            | '\u{110BD}' | '\u{110CD}' | '\u{13430}'..='\u{1343F}' | '\u{1BCA0}'..='\u{1BCA3}'
-            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

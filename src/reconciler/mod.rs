@@ -8,7 +8,9 @@ mod clock;
 mod heartbeat;
 mod nightly;
 mod poller;
+mod run;
 mod set_back;
+mod survey;
 mod sweep;
 mod trouble;
 
@@ -16,5 +18,6 @@ pub use clock::Clock;
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};
 pub use poller::{Poller, PollerSettings};
+pub use run::{Ran, RunError, RunSettings, Wanted, compare, reconcile};
 pub use set_back::ClockWatch;
 pub use sweep::{SweepSettings, sweep};

@@ -1,34 +1,26 @@
-//! The nightly run: everything that can still change is asked about once more, whatever its schedule says.
+//! The nightly run: when it is due, once a night, made up once after downtime.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::DateTime;
 use chrono_tz::Tz;
 use croner::Cron;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, SweepSettings, sweep};
-use crate::domain::{Checked, Timestamp};
-use crate::ledger::{Ledger, LedgerError, Sweep};
+use super::run::NIGHTLY;
+use super::{Clock, Ran, RunError, RunSettings, Wanted, reconcile};
+use crate::domain::Timestamp;
+use crate::ledger::Ledger;
 use crate::protocol::Integrations;
-
-/// The name of the run in the ledger.
-const NAME: &str = "nightly";
 
 /// When the nightly run happens.
 #[derive(Clone, Debug)]
 pub struct NightlySettings {
     /// The operator's expression: seconds minutes hours day month weekday.
     pub schedule: Cron,
-    /// The zone it is meant in.
-    pub zone: Tz,
-    /// For how long after it became final a payment is asked about.
-    pub look_back: Duration,
-    /// How patiently gateways are asked.
-    pub sweep: SweepSettings,
+    /// How a run is made. Its zone is the schedule's.
+    pub run: RunSettings,
 }
 
 /// Whether the expression has come due since the last run: right across daylight-saving changes, after downtime
@@ -70,36 +62,34 @@ impl Nightly {
         }
     }
 
-    /// Runs if a run is due. A ledger that never had one begins to count now.
-    async fn look(&self, now: Timestamp) -> Result<(), LedgerError> {
-        let NightlySettings { schedule, zone, .. } = self.settings.borrow().clone();
-        match self.ledger.reader().last_run(NAME).await? {
-            None => self.ledger.note_run(NAME, now, now, "the ledger was opened for the first time".into()).await,
-            Some(last) if due(&schedule, zone, last, now) => self.reconcile(now).await,
+    /// Runs if a run is due. A ledger that never had one begins to count now. While somebody else's run is under way,
+    /// it is looked at again on the next beat: that run may be the one that is due.
+    async fn look(&self, now: Timestamp) -> Result<(), RunError> {
+        let NightlySettings { schedule, run } = self.settings.borrow().clone();
+        match self.ledger.reader().last_run(NIGHTLY).await? {
+            None => {
+                Ok(self.ledger.note_run(NIGHTLY, now, now, "the ledger was opened for the first time".into()).await?)
+            }
+            Some(last) if due(&schedule, run.zone, last, now) => {
+                match reconcile(&self.ledger, &self.integrations, &self.clock, run, &Wanted::default()).await {
+                    Ok(Ran { days, checked, moves }) => {
+                        tracing::info!(
+                            day = %days.last(),
+                            payments = checked.payments,
+                            answered = checked.answered,
+                            left = checked.left,
+                            opened = moves.values().map(|moves| moves.opened).sum::<u64>(),
+                            closed = moves.values().map(|moves| moves.closed).sum::<u64>(),
+                            "nightly run: asked, compared and applied"
+                        );
+                        Ok(())
+                    }
+                    Err(RunError::Busy) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
             Some(_) => Ok(()),
         }
-    }
-
-    /// One run. Each integration is asked about by itself, so that a gateway that is down keeps no other waiting.
-    async fn reconcile(&self, began: Timestamp) -> Result<(), LedgerError> {
-        let (look_back, settings) = {
-            let settings = self.settings.borrow();
-            (settings.look_back, settings.sweep)
-        };
-        let mut asking = JoinSet::new();
-        for integration in self.integrations.all().into_iter().filter(|integration| integration.gateway.confirmable()) {
-            let what = Sweep { integration: integration.name.clone(), began, final_since: began - look_back };
-            let (ledger, clock) = (Arc::clone(&self.ledger), self.clock.clone());
-            asking.spawn(async move { sweep(&ledger, &clock, &what, settings).await });
-        }
-        let mut checked = Checked::default();
-        while let Some(asked) = asking.join_next().await {
-            checked += asked.map_err(|_| LedgerError::Closed)??;
-        }
-        let Checked { payments, answered, left, .. } = checked;
-        tracing::info!(payments, answered, left, "nightly run: asked about everything that can still change");
-        let summary = format!("{payments} payments asked about, {answered} answered, {left} left");
-        self.ledger.note_run(NAME, began, self.clock.now(), summary).await
     }
 }
 

@@ -33,6 +33,7 @@ mod poland;
 mod poller;
 mod power_loss;
 mod quarantine;
+mod reconcile;
 mod recut;
 mod reload;
 mod sdk;

@@ -17,7 +17,7 @@ fn first_break(file: &Connection) -> Option<i64> {
         .prepare(
             "SELECT event.id, name, gateway_key, at, channel, evidence, outcome, said, event.wire_status, \
              said_at, said_earliest, said_latest, event.reference, event.gateway_reference, event.amount, event.amount_paid, event.method, event.status, event.trust, body, \
-             digest FROM event JOIN payment ON payment.id = payment_id JOIN integration ON integration.id = integration_id \
+             digest FROM event LEFT JOIN payment ON payment.id = payment_id LEFT JOIN integration ON integration.id = integration_id \
              ORDER BY event.id",
         )
         .unwrap();

@@ -1,0 +1,32 @@
+//! One order of the merchant's books that no money has come for, as far as its own integration knows.
+
+use super::Standing;
+use crate::domain::{Class, Expectation, IntegrationName};
+
+/// An order, and what became of looking for its money.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What the books expect.
+    pub expectation: Expectation,
+    /// Whether its integration knows any payment for it, paid or not.
+    pub has_payment: bool,
+    /// Whether the gateway, asked by trace, last said that it knows no such order.
+    pub not_found: bool,
+    /// The integration of the other mode where money came under the same reference, if none came here.
+    pub paid_elsewhere: Option<IntegrationName>,
+}
+
+impl Order {
+    pub(super) fn compare(&self) -> Vec<Standing> {
+        let missing = (self.not_found && !self.has_payment).then(|| {
+            let found = "the gateway knows no such order";
+            Standing::new(Class::MissingAtGateway, "an order that the gateway knows", found)
+        });
+        let test_money = self.paid_elsewhere.as_ref().map(|integration| {
+            let mode = self.expectation.mode;
+            let found = format!("{} money, through {integration}", mode.other().code());
+            Standing::new(Class::TestMoney, format!("{} money", mode.code()), found)
+        });
+        missing.into_iter().chain(test_money).collect()
+    }
+}

@@ -1,0 +1,422 @@
+//! The ledger as a run sees it: one moment of it, on a connection of its own, matter after matter. Memory does not grow
+//! with the ledger, and a run that takes long keeps nobody waiting.
+
+use std::path::PathBuf;
+
+use chrono::{NaiveDate, TimeDelta};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row, params};
+
+use super::rows::{self, millis};
+use super::{LedgerError, Reader, expectations, schema};
+use crate::domain::compare::{Account, Line, Order, PaidOut, Payouts};
+use crate::domain::{Class, GatewayKey, Held, IntegrationName, Known, Reference, Standing, Timestamp};
+
+/// What a finding is about: one payment, one order, or an integration as a whole. Only a [`Snapshot`] makes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub(super) integration: i64,
+    pub(super) payment: Option<i64>,
+    pub(super) expectation: Option<i64>,
+    /// When the payment last changed: what changes while a run goes on is left to the next.
+    pub(super) changed: Option<i64>,
+}
+
+impl Case {
+    const fn integration(integration: i64) -> Self {
+        Self { integration, payment: None, expectation: None, changed: None }
+    }
+}
+
+/// What a run looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Only payments of this integration.
+    pub integration: Option<IntegrationName>,
+    /// Everything that changed since then; besides that, what can still change and what has an open finding.
+    pub changed_since: Timestamp,
+    /// Whether integrations of both modes are configured, so that an order may be paid at one of the other mode.
+    pub both_modes: bool,
+}
+
+/// What the merchant's files say of an integration as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Practice {
+    /// When the first order was taken that the books told of.
+    pub expecting_since: Option<Timestamp>,
+    /// Which settlement files were imported.
+    pub payouts: Payouts,
+}
+
+/// Refused posts that look alike, and one of them for the doctor.
+#[derive(Clone, Debug)]
+pub struct RefusedAlike {
+    /// Why they were refused.
+    pub reason: String,
+    /// By whom they were sent, as far as that is known.
+    pub peer: Option<String>,
+    /// The body of the newest.
+    pub body: Vec<u8>,
+    /// The headers that were to prove it.
+    pub signatures: Vec<String>,
+}
+
+/// How many kinds of refused posts are examined: the doctor takes his time, and people read but a few.
+const KINDS: usize = 20;
+
+/// How many days before it is paid out a payment may have been made.
+const SETTLED_LATE: TimeDelta = TimeDelta::days(7);
+
+/// What a case is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Whose payments it is about.
+    pub integration: IntegrationName,
+    /// The merchant's word for the order, where it is about one.
+    pub reference: Option<Reference>,
+    /// The gateway's identity of the payment, where it is about one.
+    pub key: Option<GatewayKey>,
+}
+
+/// One moment of the ledger.
+pub struct Snapshot {
+    connection: Connection,
+}
+
+impl Reader {
+    /// The ledger as it is at this moment, apart from all other reading. Blocks.
+    ///
+    /// # Errors
+    /// The ledger could not be opened or read.
+    pub fn snapshot(&self) -> Result<Snapshot, LedgerError> {
+        let path = self.read_here(|connection| Ok(connection.path().map(PathBuf::from)))?;
+        let connection = schema::open_reader(&path.ok_or(LedgerError::Closed)?)?;
+        connection.execute_batch("BEGIN").map_err(LedgerError::read)?;
+        Ok(Snapshot { connection })
+    }
+
+    /// What `case` is called. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn named(&self, case: &Case) -> Result<Named, LedgerError> {
+        self.read_here(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT name, coalesce(payment.reference, expectation.reference), gateway_key FROM integration \
+                     LEFT JOIN payment ON payment.id = ?2 LEFT JOIN expectation ON expectation.id = ?3 \
+                     WHERE integration.id = ?1",
+                )?
+                .query_row(params![case.integration, case.payment, case.expectation], |row| {
+                    Ok(Named {
+                        integration: rows::text(row, 0, |text| IntegrationName::parse(text).ok())?,
+                        reference: rows::maybe(row, 1, |text| Reference::parse(text).ok())?,
+                        key: case.payment.map(|_| rows::gateway_key(row, 2)).transpose()?,
+                    })
+                })
+        })
+    }
+}
+
+impl Snapshot {
+    /// Every integration that the ledger has a number for.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn integrations(&self) -> Result<Vec<(Case, IntegrationName)>, LedgerError> {
+        self.collect("SELECT id, name FROM integration ORDER BY name", [], |row| {
+            Ok((Case::integration(row.get(0)?), rows::text(row, 1, |text| IntegrationName::parse(text).ok())?))
+        })
+    }
+
+    /// What the merchant's files say of an integration as a whole.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn practice(&self, case: Case) -> Result<Practice, LedgerError> {
+        let read = || -> rusqlite::Result<Practice> {
+            let of = [case.integration];
+            let expecting_since = self
+                .connection
+                .prepare_cached("SELECT min(created) FROM expectation WHERE integration_id = ?1")?
+                .query_row(of, |row| rows::maybe_instant(row, 0))?;
+            let days = self
+                .connection
+                .prepare_cached("SELECT min(day), max(day) FROM settlement WHERE integration_id = ?1")?
+                .query_row(of, |row| Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?)))?;
+            let first_payment = self
+                .connection
+                .prepare_cached("SELECT min(first_seen) FROM (SELECT first_seen FROM payment WHERE integration_id = ?1 ORDER BY id LIMIT 1)")?
+                .query_row(of, |row| rows::maybe_instant(row, 0))?;
+            Ok(Practice { expecting_since, payouts: Payouts { days, first_payment } })
+        };
+        read().map_err(LedgerError::read)
+    }
+
+    /// `since`, or earlier if settlement lines that were imported since then are about earlier days.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn reaching_back(&self, since: Timestamp) -> Result<Timestamp, LedgerError> {
+        let statement = "SELECT min(day) FROM settlement WHERE imported >= ?1";
+        let earliest = self
+            .connection
+            .prepare_cached(statement)
+            .and_then(|mut statement| statement.query_row([millis(since)], |row| maybe_day(row, 0)))
+            .map_err(LedgerError::read)?;
+        let settled = earliest.and_then(|day| day.and_hms_opt(0, 0, 0)).map(|day| day.and_utc() - SETTLED_LATE);
+        Ok(settled.map_or(since, |settled| settled.min(since)))
+    }
+
+    /// The civil days that the last run of this name reported, if one ever did.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn reported_days(&self, name: &str) -> Result<Option<(NaiveDate, NaiveDate)>, LedgerError> {
+        let statement = "SELECT first_day, last_day FROM run WHERE name = ?1 AND last_day IS NOT NULL \
+                         ORDER BY last_day DESC LIMIT 1";
+        let days = self.collect(statement, [name], |row| Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?)))?;
+        Ok(days.into_iter().next().flatten())
+    }
+
+    /// Hands every payment that a run looks at to `each`, with what is expected of it, what was paid out, the order
+    /// that it pays for the first time, and what is on record about it.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn payments(&self, span: &Span, mut each: impl FnMut(Case, Account, &[Held])) -> Result<(), LedgerError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(&payments_statement())?;
+            let only = span.integration.as_ref().map(IntegrationName::as_str);
+            let mut found = statement.query(params![millis(span.changed_since), only])?;
+            // Both in the order of the payments, so that one walk finds what belongs together.
+            let mut record = self.connection.prepare(&format!("{HELD} {OF_PAYMENTS}"))?;
+            let mut record = record.query([])?;
+            let mut next = record.next()?.map(held_of_payment).transpose()?;
+            let mut here = Vec::new();
+            while let Some(row) = found.next()? {
+                let (id, known) = rows::known(row)?;
+                here.clear();
+                while let Some((payment, held)) = next.take_if(|(payment, _)| *payment <= id) {
+                    if payment == id {
+                        here.push(held);
+                    }
+                    next = record.next()?.map(held_of_payment).transpose()?;
+                }
+                let (integration, settled, linked): (i64, bool, bool) =
+                    (row.get(FURTHER)?, row.get(FURTHER + 1)?, row.get(FURTHER + 2)?);
+                let expected = match row.get_ref(FURTHER + 3)? {
+                    ValueRef::Null => None,
+                    _ => Some(expectations::expectation(row, FURTHER + 3)?),
+                };
+                let pays = known.payment.stands_paid() && !linked;
+                let case = Case {
+                    integration,
+                    payment: Some(id),
+                    expectation: expected.as_ref().map(|(order, _)| *order).filter(|_| pays),
+                    changed: Some(millis(known.payment.last_changed)),
+                };
+                let paid_out = if settled { Some(self.paid_out(id, &known)?) } else { None };
+                each(case, Account { known, expectation: expected.map(|(_, order)| order), paid_out }, &here);
+            }
+            Ok(())
+        };
+        read().map_err(LedgerError::read)
+    }
+
+    /// What the settlement lines of one payment say together.
+    fn paid_out(&self, payment: i64, known: &Known) -> rusqlite::Result<PaidOut> {
+        self.connection
+            .prepare_cached(
+                "SELECT iif(count(coalesce(gross, net + fee)) = count(*), sum(coalesce(gross, net + fee)), NULL), \
+                 max(currency <> ?2) FROM settlement WHERE payment_id = ?1",
+            )?
+            .query_row(params![payment, known.payment.currency], |row| {
+                Ok(PaidOut { gross: rows::amount(row, 0)?, in_another_currency: row.get(1)? })
+            })
+    }
+
+    /// Hands every order of an integration that a run looks at and that no payment is known to pay to `each`, with what
+    /// is on record about it.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn orders(
+        &self,
+        case: Case,
+        span: &Span,
+        mut each: impl FnMut(Case, Order, &[Held]),
+    ) -> Result<(), LedgerError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut record = self.connection.prepare(&format!("{HELD} WHERE expectation_id = ?1 AND {STANDS}"))?;
+            let mut statement = self.connection.prepare(&orders_statement())?;
+            let mut found = statement.query(params![case.integration, millis(span.changed_since), span.both_modes])?;
+            while let Some(row) = found.next()? {
+                let (id, expectation) = expectations::expectation(row, 0)?;
+                let elsewhere = match row.get_ref(EXPECTATION_COLUMNS + 3)? {
+                    ValueRef::Null => None,
+                    _ => Some(rows::text(row, EXPECTATION_COLUMNS + 3, |text| IntegrationName::parse(text).ok())?),
+                };
+                let has_money: bool = row.get(EXPECTATION_COLUMNS + 2)?;
+                let order = Order {
+                    not_found: row.get(EXPECTATION_COLUMNS)?,
+                    has_payment: row.get(EXPECTATION_COLUMNS + 1)?,
+                    paid_elsewhere: elsewhere.filter(|_| !has_money),
+                    expectation,
+                };
+                let held: Vec<Held> = record.query_map([id], held)?.collect::<rusqlite::Result<_>>()?;
+                each(Case { expectation: Some(id), ..case }, order, &held);
+            }
+            Ok(())
+        };
+        read().map_err(LedgerError::read)
+    }
+
+    /// The settlement lines of an integration that belong to no payment.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn lines(&self, case: Case, mut each: impl FnMut(Line)) -> Result<(), LedgerError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(
+                "SELECT line, day, reference, currency, coalesce(gross, net) FROM settlement \
+                 WHERE integration_id = ?1 AND payment_id IS NULL ORDER BY day, id",
+            )?;
+            let mut found = statement.query([case.integration])?;
+            while let Some(row) = found.next()? {
+                each(Line {
+                    line: row.get(0)?,
+                    day: rows::text(row, 1, |text| text.parse().ok())?,
+                    reference: row.get(2)?,
+                    currency: rows::text(row, 3, |text| text.parse().ok())?,
+                    amount: rows::amount(row, 4)?,
+                });
+            }
+            Ok(())
+        };
+        read().map_err(LedgerError::read)
+    }
+
+    /// Posts to an integration since then that could not be proven, by reason and sender, the newest kinds first.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn refused(&self, case: Case, since: Timestamp) -> Result<Vec<RefusedAlike>, LedgerError> {
+        let statement = format!(
+            "SELECT alike.reason, alike.peer, body, signature FROM (SELECT reason, peer, max(id) AS newest \
+             FROM quarantine WHERE integration_id = ?1 AND at >= ?2 AND kind IN ('malformed', 'forged') \
+             GROUP BY reason, peer ORDER BY newest DESC LIMIT {KINDS}) AS alike JOIN quarantine ON id = newest \
+             ORDER BY newest DESC"
+        );
+        self.collect(&statement, params![case.integration, millis(since)], |row| {
+            let signatures: Option<String> = row.get(3)?;
+            Ok(RefusedAlike {
+                reason: row.get(0)?,
+                peer: row.get(1)?,
+                body: row.get(2)?,
+                signatures: signatures.map(|all| all.split('\n').map(str::to_owned).collect()).unwrap_or_default(),
+            })
+        })
+    }
+
+    /// What is on record about an integration as a whole.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn held(&self, case: Case) -> Result<Vec<Held>, LedgerError> {
+        let statement = format!(
+            "{HELD} WHERE integration_id = ?1 AND payment_id IS NULL AND expectation_id IS NULL AND {STANDS} ORDER BY id"
+        );
+        self.collect(&statement, [case.integration], held)
+    }
+
+    fn collect<T>(
+        &self,
+        statement: &str,
+        values: impl Params,
+        each: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, LedgerError> {
+        let read =
+            || -> rusqlite::Result<Vec<T>> { self.connection.prepare(statement)?.query_map(values, each)?.collect() };
+        read().map_err(LedgerError::read)
+    }
+}
+
+/// Where the further columns of [`payments_statement`] begin, behind those of a known payment.
+const FURTHER: usize = rows::PAYMENT_COLUMNS + rows::KNOWN_COLUMNS;
+
+/// How many columns an expectation has.
+const EXPECTATION_COLUMNS: usize = 10;
+
+/// Findings on record that a comparison has to know of: open, or resolved by a person.
+const STANDS: &str = "(state = 'open' OR actor IS NOT NULL)";
+
+/// The columns that [`held`] reads, in its order.
+const HELD: &str = "SELECT id, class, subject, expected, found, state = 'open', payment_id FROM discrepancy";
+
+/// Of all payments, in their order.
+const OF_PAYMENTS: &str = "INDEXED BY discrepancy_by_payment WHERE payment_id IS NOT NULL AND \
+     (state = 'open' OR actor IS NOT NULL) ORDER BY payment_id";
+
+/// What changed since, what is still asked about, and what has an open finding; each with the order that names it, else
+/// the one of its reference.
+pub(super) fn payments_statement() -> String {
+    format!(
+        "SELECT {}, {}, payment.integration_id, EXISTS (SELECT 1 FROM settlement WHERE settlement.payment_id = payment.id), \
+         expectation.payment_id IS NOT NULL, {} FROM payment JOIN integration ON integration.id = payment.integration_id \
+         LEFT JOIN poll ON poll.payment_id = payment.id LEFT JOIN expectation ON expectation.id = coalesce( \
+         (SELECT min(named.id) FROM expectation AS named WHERE named.payment_id = payment.id), \
+         (SELECT ours.id FROM expectation AS ours WHERE ours.integration_id = payment.integration_id \
+         AND ours.reference = payment.reference)) \
+         WHERE payment.id IN (SELECT id FROM payment WHERE last_changed >= ?1 \
+         UNION ALL SELECT payment_id FROM poll WHERE due IS NOT NULL \
+         UNION ALL SELECT payment_id FROM discrepancy WHERE state = 'open' AND payment_id IS NOT NULL) \
+         AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
+        rows::PAYMENT,
+        rows::KNOWN,
+        expectations::EXPECTATION
+    )
+}
+
+/// Orders taken or looked for since, that no payment is known to pay, and those that have an open finding.
+fn orders_statement() -> String {
+    let money = "IN ('paid', 'awaiting-delivery', 'delivered', 'disputed', 'refunded')";
+    format!(
+        "SELECT {}, trace_answer IS 'not-found', expectation.payment_id IS NOT NULL OR EXISTS (SELECT 1 FROM payment \
+         WHERE payment.reference = expectation.reference AND payment.integration_id = expectation.integration_id), \
+         EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id AND status {money}) \
+         OR EXISTS (SELECT 1 FROM payment WHERE payment.reference = expectation.reference \
+         AND payment.integration_id = expectation.integration_id AND status {money}), \
+         iif(?3, (SELECT other.name FROM payment JOIN integration AS other ON other.id = payment.integration_id \
+         WHERE payment.reference = expectation.reference AND payment.mode <> expectation.mode AND status {money} \
+         AND payment.integration_id <> expectation.integration_id ORDER BY payment.id LIMIT 1), NULL) \
+         FROM expectation JOIN integration ON integration.id = integration_id WHERE integration_id = ?1 \
+         AND (((created >= ?2 OR traced >= ?2) AND (expectation.payment_id IS NULL OR (?3 AND NOT EXISTS (SELECT 1 \
+         FROM payment WHERE payment.id = expectation.payment_id AND status {money})))) \
+         OR expectation.id IN (SELECT expectation_id FROM discrepancy WHERE state = 'open' \
+         AND expectation_id IS NOT NULL)) ORDER BY expectation.id",
+        expectations::EXPECTATION
+    )
+}
+
+fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
+    Ok(Held {
+        id: row.get(0)?,
+        says: Standing {
+            class: rows::text(row, 1, Class::from_code)?,
+            subject: row.get(2)?,
+            expected: row.get(3)?,
+            found: row.get(4)?,
+        },
+        open: row.get(5)?,
+        about_payment: row.get::<_, Option<i64>>(6)?.is_some(),
+    })
+}
+
+fn held_of_payment(row: &Row<'_>) -> rusqlite::Result<(i64, Held)> {
+    Ok((row.get(6)?, held(row)?))
+}
+
+fn maybe_day(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<NaiveDate>> {
+    rows::maybe(row, at, |text| text.parse().ok())
+}

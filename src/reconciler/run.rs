@@ -1,0 +1,205 @@
+//! One run of reconciliation: ask the gateways, look at one moment of the ledger, compare, apply. The nightly run and
+//! the command are this one path; a second run right after the first changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+use tokio::task::JoinSet;
+
+use super::survey::survey;
+use super::{Clock, SweepSettings, sweep};
+use crate::domain::{Checked, Days, IntegrationName, Timestamp};
+use crate::ledger::{Changes, Conclusion, Ledger, LedgerError, Moves, Reader, Sweep};
+use crate::protocol::Integrations;
+
+/// What a run about everything is called in the ledger, whoever began it.
+pub(super) const NIGHTLY: &str = "nightly";
+
+/// What a run about one integration is called: it makes up for no nightly one.
+const PARTIAL: &str = "partial";
+
+/// How many days one run reports at most; a house that was closed for longer has other worries.
+const LONGEST: u64 = 31;
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug)]
+pub struct RunSettings {
+    /// The zone whose days are reported.
+    pub zone: Tz,
+    /// For how long what has come to its end is looked at again.
+    pub look_back: Duration,
+    /// How long a gateway may hold money.
+    pub escrow_after: Duration,
+    /// How patiently gateways are asked.
+    pub sweep: SweepSettings,
+}
+
+/// What a run is about; by default everything.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only this integration.
+    pub integration: Option<IntegrationName>,
+    /// This day, rather than those since the last report.
+    pub day: Option<NaiveDate>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The days it is about.
+    pub days: Days,
+    /// What it asked.
+    pub checked: Checked,
+    /// What it opened, kept and closed, by the code of the class.
+    pub moves: BTreeMap<&'static str, Moves>,
+}
+
+/// Why a run did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another one is under way. Let it finish.
+    #[error("another reconciliation of this ledger is under way; try again when it has finished")]
+    Busy,
+    /// The ledger could not be read or written. Nothing of the run was applied.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Asks, compares and applies. One at a time, whatever process it is in.
+///
+/// # Errors
+/// Another run is under way, or the ledger could not be read or written: nothing was applied, and the run can be
+/// repeated.
+pub async fn reconcile(
+    ledger: &Arc<Ledger>,
+    integrations: &Arc<Integrations>,
+    clock: &Clock,
+    settings: RunSettings,
+    wanted: &Wanted,
+) -> Result<Ran, RunError> {
+    let turn = ledger.take_turn()?.ok_or(RunError::Busy)?;
+    let began = clock.now();
+    let checked = ask(ledger, integrations, clock, settings, wanted, began).await?;
+    let compared = {
+        let (reader, integrations) = (ledger.reader().clone(), Arc::clone(integrations));
+        let (wanted, now) = (wanted.clone(), clock.now());
+        tokio::task::spawn_blocking(move || compare(&reader, &integrations, settings, &wanted, now))
+    };
+    let (days, changes) = compared.await.map_err(|_| LedgerError::Closed)??;
+    let moves = changes.moves.clone();
+    let name = if wanted.integration.is_some() { PARTIAL } else { NIGHTLY };
+    let run = Conclusion { name, started: began, summary: summary(&checked, &moves), changes };
+    ledger.conclude(run, clock.now()).await?;
+    // Held up to here: the next one sees what this one decided.
+    drop(turn);
+    Ok(Ran { days, checked, moves })
+}
+
+/// What a run would find at this moment, and about which days. Asks nobody, changes nothing. Blocks.
+///
+/// # Errors
+/// The ledger could not be read.
+pub fn compare(
+    reader: &Reader,
+    integrations: &Integrations,
+    settings: RunSettings,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<(Days, Changes), LedgerError> {
+    let snapshot = reader.snapshot()?;
+    let days = match wanted.day {
+        Some(day) => Days::one(day, settings.zone),
+        None => period(snapshot.reported_days(NIGHTLY)?, now, settings.zone),
+    };
+    let changes = survey(&snapshot, integrations, settings, wanted.integration.as_ref(), days.from(), now)?;
+    Ok((days, changes))
+}
+
+/// The days since the last report up to yesterday; the same as then if there are none.
+fn period(reported: Option<(NaiveDate, NaiveDate)>, now: Timestamp, zone: Tz) -> Days {
+    let today = now.with_timezone(&zone).date_naive();
+    let yesterday = today.pred_opt().unwrap_or(today);
+    match reported {
+        None => Days::one(yesterday, zone),
+        Some((first, last)) if last >= yesterday => Days::new(first, last, zone).unwrap_or(Days::one(last, zone)),
+        Some((_, last)) => {
+            let missed = (yesterday - last).num_days().unsigned_abs();
+            Days::up_to(yesterday, missed.min(LONGEST), zone)
+        }
+    }
+}
+
+/// Asks about everything that can still change. Each integration by itself, so that a gateway that is down keeps no
+/// other waiting.
+async fn ask(
+    ledger: &Arc<Ledger>,
+    integrations: &Integrations,
+    clock: &Clock,
+    settings: RunSettings,
+    wanted: &Wanted,
+    began: Timestamp,
+) -> Result<Checked, LedgerError> {
+    let mut asking = JoinSet::new();
+    for integration in integrations.all() {
+        let is_wanted = wanted.integration.as_ref().is_none_or(|name| *name == integration.name);
+        if !is_wanted || !integration.gateway.confirmable() {
+            continue;
+        }
+        let final_since = began - span(settings.look_back);
+        let what = Sweep { integration: integration.name.clone(), began, final_since };
+        let (ledger, clock) = (Arc::clone(ledger), clock.clone());
+        asking.spawn(async move { sweep(&ledger, &clock, &what, settings.sweep).await });
+    }
+    let mut checked = Checked::default();
+    while let Some(asked) = asking.join_next().await {
+        checked += asked.map_err(|_| LedgerError::Closed)??;
+    }
+    Ok(checked)
+}
+
+/// A configured duration as a difference of instants.
+pub(super) fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// The run in one line, for the log and the ledger.
+fn summary(checked: &Checked, moves: &BTreeMap<&'static str, Moves>) -> String {
+    let total = |of: fn(&Moves) -> u64| moves.values().map(of).sum::<u64>();
+    format!(
+        "{} payments and {} orders asked about, {} answered, {} left; {} opened, {} kept, {} closed",
+        checked.payments,
+        checked.traced,
+        checked.answered,
+        checked.left,
+        total(|moves| moves.opened),
+        total(|moves| moves.kept),
+        total(|moves| moves.closed)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_about_the_days_since_the_last_report_and_a_second_one_about_the_same() {
+        let zone = Tz::Africa__Harare;
+        let now = "2026-03-12T22:30:00Z".parse().unwrap();
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        for (reported, first, last) in [
+            (None, "2026-03-12", "2026-03-12"),
+            (Some(("2026-03-11", "2026-03-11")), "2026-03-12", "2026-03-12"),
+            (Some(("2026-03-01", "2026-03-08")), "2026-03-09", "2026-03-12"),
+            (Some(("2025-01-01", "2025-01-01")), "2026-02-10", "2026-03-12"),
+            (Some(("2026-03-09", "2026-03-12")), "2026-03-09", "2026-03-12"),
+            // A clock that was set back.
+            (Some(("2026-03-14", "2026-03-14")), "2026-03-14", "2026-03-14"),
+        ] {
+            let days = period(reported.map(|(first, last)| (day(first), day(last))), now, zone);
+            assert_eq!((days.first(), days.last()), (day(first), day(last)), "{reported:?}");
+        }
+    }
+}
