@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod exit;
+mod expect;
 mod explain;
 mod ledger;
 mod mail;
@@ -49,6 +50,9 @@ enum Command {
     /// Look at refused posts, take them in after all, or throw them away.
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Say what should be paid: one order, or a file of them.
+    #[command(subcommand)]
+    Expect(expect::Command),
     /// Say why the hash of a message does not match, or sign one.
     Explain(explain::Arguments),
     /// Verify the ledger.
@@ -84,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Payments(command) => payments::run(&place, command),
         Command::Mail(command) => mail::run(&place, command),
         Command::Quarantine(command) => quarantine::run(&place, &command),
+        Command::Expect(command) => expect::run(&place, &command),
         Command::Explain(wanted) => explain::run(&place, &wanted),
         Command::Ledger(command) => ledger::run(&place, &command),
         Command::Simulate(wanted) => simulate::run(&wanted),

@@ -5,6 +5,7 @@
 
 mod admin;
 mod inspection;
+mod orders;
 mod signals;
 mod systemd;
 pub mod telemetry;
@@ -28,6 +29,7 @@ use crate::protocol::Integrations;
 use crate::receiver::Receiver;
 use crate::reconciler::{Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
 pub use inspection::{Probe, inspect_ledger, probe};
+pub use orders::order_desk;
 use signals::{Signal, Signals};
 pub use wiring::{command as command_settings, ledger as ledger_settings, mailer as mailer_settings};
 

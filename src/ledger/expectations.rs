@@ -1,7 +1,7 @@
 //! What the merchant's books expect: one row for each integration and reference, and a payment to ask about as soon as
 //! the books know where.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
@@ -33,6 +33,15 @@ pub enum OnConflict {
     Replace,
 }
 
+/// Which expected orders to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orders {
+    /// All of them.
+    All,
+    /// Those for which no money has come.
+    Open,
+}
+
 /// The columns that [`expectation`] reads, in its order.
 pub(super) const EXPECTATION: &str = "expectation.id, integration.name, expectation.reference, expectation.amount, \
      expectation.currency, expectation.mode, expectation.created, expectation.due, expectation.poll_url, expectation.trace";
@@ -46,13 +55,10 @@ pub(super) fn expect(
     now: Timestamp,
 ) -> rusqlite::Result<Expected> {
     let integration = desk.integration(&expected.integration)?;
-    let before = find(desk, integration, &expected.reference)?;
-    let outcome = match &before {
-        None => Expected::New,
-        Some((_, before)) if before.agrees_with(expected) => Expected::Known,
-        Some(_) if on_conflict == OnConflict::Replace => Expected::Replaced,
-        Some((_, before)) => return Ok(Expected::Conflict(Box::new(before.clone()))),
-    };
+    let outcome = would_be(desk.connection, expected, on_conflict)?;
+    if matches!(outcome, Expected::Conflict(_)) {
+        return Ok(outcome);
+    }
     let payment = match &expected.poll_url {
         Some(url) => begun(desk, integration, expected, url, terms, now)?,
         None => None,
@@ -114,15 +120,53 @@ fn begun(
     Ok(record::find(desk, integration, &seen.key)?.map(|(id, _)| id))
 }
 
-/// What is expected under this reference.
-fn find(desk: &Desk<'_>, integration: i64, reference: &Reference) -> rusqlite::Result<Option<(i64, Expectation)>> {
-    desk.connection
+/// What `expected` turns out to be beside what is expected already.
+pub(super) fn would_be(
+    connection: &Connection,
+    expected: &Expectation,
+    on_conflict: OnConflict,
+) -> rusqlite::Result<Expected> {
+    let before = connection
         .prepare_cached(&format!(
             "SELECT {EXPECTATION} FROM expectation JOIN integration ON integration.id = integration_id \
-             WHERE integration_id = ?1 AND reference = ?2"
+             WHERE integration.name = ?1 AND reference = ?2"
         ))?
-        .query_row(params![integration, reference], |row| expectation(row, 0))
-        .optional()
+        .query_row(params![expected.integration.as_str(), expected.reference], |row| expectation(row, 0))
+        .optional()?;
+    Ok(match before {
+        None => Expected::New,
+        Some((_, before)) if before.agrees_with(expected) => Expected::Known,
+        Some(_) if on_conflict == OnConflict::Replace => Expected::Replaced,
+        Some((_, before)) => Expected::Conflict(Box::new(before)),
+    })
+}
+
+/// Hands the expected orders, newest first, to `each` until it says to stop.
+pub(super) fn list(
+    connection: &Connection,
+    which: Orders,
+    mut each: impl FnMut(Expectation) -> bool,
+) -> rusqlite::Result<()> {
+    let such = match which {
+        Orders::All => "",
+        Orders::Open => {
+            "WHERE NOT EXISTS (SELECT 1 FROM payment WHERE payment.integration_id = expectation.integration_id \
+             AND payment.reference = expectation.reference AND payment.paid_at IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id \
+             AND payment.paid_at IS NOT NULL)"
+        }
+    };
+    let mut statement = connection.prepare(&format!(
+        "SELECT {EXPECTATION} FROM expectation JOIN integration ON integration.id = integration_id {such} \
+         ORDER BY expectation.id DESC"
+    ))?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        if !each(expectation(row, 0)?.1) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The expectation of a row of [`EXPECTATION`] that begins at column `at`, with its row number.

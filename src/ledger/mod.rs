@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 
 pub use discrepancies::Discrepancy;
 pub use error::LedgerError;
-pub use expectations::{Expected, OnConflict};
+pub use expectations::{Expected, OnConflict, Orders};
 pub use outbox::{Attempt, Letter, LetterState};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
@@ -144,6 +144,25 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Expected, LedgerError> {
         let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, &terms, on_conflict, now);
+        self.writer.write(Admission::Wait, expect).await
+    }
+
+    /// The same for many orders at once, each with the terms of its integration: all of them are stored, or none. What
+    /// each turned out to be comes back in their order.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same may be said again.
+    pub async fn expect_all(
+        &self,
+        orders: Vec<(Expectation, Arc<Terms>)>,
+        on_conflict: OnConflict,
+        now: Timestamp,
+    ) -> Result<Vec<Expected>, LedgerError> {
+        let expect = move |desk: &mut writer::Desk<'_>| {
+            let each =
+                |(order, terms): &(Expectation, Arc<Terms>)| expectations::expect(desk, order, terms, on_conflict, now);
+            orders.iter().map(each).collect()
+        };
         self.writer.write(Admission::Wait, expect).await
     }
 
@@ -363,6 +382,23 @@ impl Reader {
     /// The ledger could not be read, for another reason than damage: that is found and told.
     pub fn verify(&self, scope: Scope) -> Result<Verification, LedgerError> {
         self.read_here(|connection| verify::verify(connection, scope))
+    }
+
+    /// What [`Ledger::expect`] would make of `order` now. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn would_expect(&self, order: &Expectation, on_conflict: OnConflict) -> Result<Expected, LedgerError> {
+        self.read_here(|connection| expectations::would_be(connection, order, on_conflict))
+    }
+
+    /// Hands the expected orders, newest first, to `each` until it says to stop: all, or those for which no money has
+    /// come. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn expectations(&self, which: Orders, each: impl FnMut(Expectation) -> bool) -> Result<(), LedgerError> {
+        self.read_here(|connection| expectations::list(connection, which, each))
     }
 
     /// Hands the refused posts that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.

@@ -19,6 +19,7 @@ mod check;
 mod commands;
 mod door;
 mod durability;
+mod expect;
 mod explain;
 mod footprint;
 mod integrity;
