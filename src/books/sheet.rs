@@ -123,6 +123,7 @@ impl<R: Read> Sheet<R> {
             if self.ended {
                 return None;
             }
+            let begin = self.table.position().line();
             let meter = self.table.get_mut();
             meter.left = ROW + u64::try_from(CHUNK).unwrap_or(ROW);
             meter.exhausted = false;
@@ -132,7 +133,7 @@ impl<R: Read> Sheet<R> {
                     self.ended = true;
                     return None;
                 }
-                Err(error) => return Some(Err(self.broken(error))),
+                Err(error) => return Some(Err(self.broken(error, begin))),
             }
             if !self.row.iter().all(is_blank) {
                 break;
@@ -156,9 +157,8 @@ impl<R: Read> Sheet<R> {
     }
 
     /// The reading came to an end before the table did.
-    fn broken(&mut self, error: csv::Error) -> NoRow {
+    fn broken(&mut self, error: csv::Error, line: u64) -> NoRow {
         self.ended = true;
-        let line = self.table.position().line();
         if self.table.get_ref().exhausted {
             let reason = "is longer than 64KiB, so neither it nor what follows was read; is a quote left open?";
             return NoRow::Bad(BadRow { line, column: String::new(), reason: reason.into() });
@@ -283,7 +283,7 @@ mod tests {
         let text = format!("a,b\n1,2\n\"{}", "x,y\n".repeat(100_000));
         let rows = read(text.as_bytes()).unwrap();
         assert_eq!(rows.len(), 3);
-        assert!(rows[2].contains("is a quote left open?"), "{rows:?}");
+        assert!(rows[2].starts_with("line 3: ") && rows[2].contains("is a quote left open?"), "{rows:?}");
     }
 
     #[test]

@@ -154,16 +154,17 @@ impl Ledger {
     /// Nothing was stored; the same may be said again.
     pub async fn expect_all(
         &self,
-        orders: Vec<(Expectation, Arc<Terms>)>,
-        on_conflict: OnConflict,
+        orders: Vec<(Expectation, Arc<Terms>, OnConflict)>,
         now: Timestamp,
+        admission: Admission,
     ) -> Result<Vec<Expected>, LedgerError> {
         let expect = move |desk: &mut writer::Desk<'_>| {
-            let each =
-                |(order, terms): &(Expectation, Arc<Terms>)| expectations::expect(desk, order, terms, on_conflict, now);
+            let each = |(order, terms, on_conflict): &(Expectation, Arc<Terms>, OnConflict)| {
+                expectations::expect(desk, order, terms, *on_conflict, now)
+            };
             orders.iter().map(each).collect()
         };
-        self.writer.write(Admission::Wait, expect).await
+        self.writer.write(admission, expect).await
     }
 
     /// Keeps a refused post in quarantine.

@@ -12,6 +12,7 @@
 
 mod house;
 
+mod admin;
 mod announce;
 mod bounds;
 mod burst;

@@ -18,7 +18,7 @@ use crate::books::{BadSheet, NoRow, Orders};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Expectation, Terms};
-use crate::ledger::{Expected, Ledger, LedgerError, OnConflict, Reader, Role};
+use crate::ledger::{Admission, Expected, Ledger, LedgerError, OnConflict, Reader, Role};
 
 /// How many orders share one commit: enough to make fsync cheap, few enough to let the daemon's posts in between.
 const TOGETHER: usize = 256;
@@ -189,8 +189,9 @@ fn put(
 fn outcomes(ear: &Ear, waiting: &[Line], on_conflict: OnConflict) -> Result<Vec<Expected>, LedgerError> {
     match ear {
         Ear::Ledger(ledger) => {
-            let orders = waiting.iter().map(|(_, order, terms)| (order.clone(), Arc::clone(terms))).collect();
-            block_on(ledger.expect_all(orders, on_conflict, Utc::now())).unwrap_or(Err(LedgerError::Closed))
+            let order = |(_, order, terms): &Line| (order.clone(), Arc::clone(terms), on_conflict);
+            let orders = waiting.iter().map(order).collect();
+            block_on(ledger.expect_all(orders, Utc::now(), Admission::Wait)).unwrap_or(Err(LedgerError::Closed))
         }
         Ear::Reader(Some(reader)) => {
             waiting.iter().map(|(_, order, _)| reader.would_expect(order, on_conflict)).collect()
