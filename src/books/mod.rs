@@ -4,6 +4,8 @@ mod cell;
 mod civil;
 mod order;
 mod orders;
+mod settlement_map;
+mod settlements;
 mod sheet;
 mod tables;
 
@@ -11,5 +13,7 @@ pub use cell::cell;
 pub use civil::day_begins;
 pub use order::{Account, Fault, Order, OrderDesk, PinPollUrl};
 pub use orders::Orders;
+pub use settlement_map::{EXAMPLE as SETTLEMENT_MAP, SettlementMap};
+pub use settlements::Settlements;
 pub use sheet::{BadRow, BadSheet, NoRow};
 pub use tables::{Discrepancies, DiscrepancyRow, Keys, Transactions, transaction_id};

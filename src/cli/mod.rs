@@ -13,6 +13,7 @@ mod output;
 mod payments;
 mod quarantine;
 mod serve;
+mod settlement;
 mod simulate;
 mod when;
 
@@ -53,6 +54,9 @@ enum Command {
     /// Say what should be paid: one order, or a file of them.
     #[command(subcommand)]
     Expect(expect::Command),
+    /// Say what the bank or the portal paid out.
+    #[command(subcommand)]
+    Settlement(settlement::Command),
     /// Say why the hash of a message does not match, or sign one.
     Explain(explain::Arguments),
     /// Verify the ledger.
@@ -89,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Mail(command) => mail::run(&place, command),
         Command::Quarantine(command) => quarantine::run(&place, &command),
         Command::Expect(command) => expect::run(&place, &command),
+        Command::Settlement(command) => settlement::run(&place, &command),
         Command::Explain(wanted) => explain::run(&place, &wanted),
         Command::Ledger(command) => ledger::run(&place, &command),
         Command::Simulate(wanted) => simulate::run(&wanted),

@@ -37,6 +37,11 @@ impl Amount {
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
+
+    /// The difference, or `None` where `other` is more.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).and_then(Self::from_ten_thousandths)
+    }
 }
 
 impl FromStr for Amount {

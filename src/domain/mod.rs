@@ -17,6 +17,7 @@ pub mod poll_url;
 pub mod report;
 pub mod said_at;
 pub mod schedule;
+pub mod settlement;
 pub mod status;
 pub mod terms;
 
@@ -35,6 +36,7 @@ pub use poll_url::{Origin, PollUrl};
 pub use report::Checked;
 pub use said_at::SaidAt;
 pub use schedule::{Pace, PollPlan, PollSchedule, Step};
+pub use settlement::Settlement;
 pub use status::{Seen, Status};
 pub use terms::{Announce, Mode, Terms};
 

@@ -16,6 +16,7 @@ mod record;
 mod rows;
 mod runs;
 mod schema;
+mod settlements;
 mod verify;
 mod writer;
 
@@ -36,9 +37,10 @@ pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use settlements::Matched;
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};
+use crate::domain::{Expectation, IntegrationName, Observation, Payment, Settlement, Terms, Timestamp};
 use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
@@ -165,6 +167,24 @@ impl Ledger {
             orders.iter().map(each).collect()
         };
         self.writer.write(admission, expect).await
+    }
+
+    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same file may be imported again.
+    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
+        let keep =
+            move |desk: &mut writer::Desk<'_>| lines.iter().map(|line| settlements::keep(desk, line, now)).collect();
+        self.writer.write(Admission::Wait, keep).await
+    }
+
+    /// Looks for the payment of every settlement line that has none, by the civil days of `zone`.
+    ///
+    /// # Errors
+    /// Nothing was matched; look again later.
+    pub async fn match_settlements(&self, zone: chrono_tz::Tz) -> Result<Matched, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| settlements::match_waiting(desk.connection, zone)).await
     }
 
     /// Keeps a refused post in quarantine.
@@ -391,6 +411,14 @@ impl Reader {
     /// The ledger could not be read.
     pub fn would_expect(&self, order: &Expectation, on_conflict: OnConflict) -> Result<Expected, LedgerError> {
         self.read_here(|connection| expectations::would_be(connection, order, on_conflict))
+    }
+
+    /// Whether this line of a settlement file is known. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn is_settled(&self, line: &Settlement) -> Result<bool, LedgerError> {
+        self.read_here(|connection| settlements::is_known(connection, line))
     }
 
     /// Hands the expected orders, newest first, to `each` until it says to stop: all, or those for which no money has

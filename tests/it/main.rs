@@ -31,5 +31,6 @@ mod quarantine;
 mod reload;
 mod sdk;
 mod secrets;
+mod settlement;
 mod simulate;
 mod trust;

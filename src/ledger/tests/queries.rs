@@ -139,6 +139,12 @@ async fn what_is_read_often_is_read_by_an_index() {
     let (list, values) = query::list_statement(&Filter { reference: Some("INV-1".into()), ..Filter::default() });
     let list = plan(&file, &list, params_from_iter(values));
     assert!(list.contains("payment USING INDEX payment_by_reference (reference=?)"), "{list}");
+    let pairs = plan(&file, settlements::PAIRS, [0]);
+    assert!(pairs.contains("payment USING INDEX payment_by_change (last_changed>?)"), "{pairs}");
+    assert!(
+        pairs.contains("settlement USING INDEX settlement_unmatched (integration_id=? AND reference=?)"),
+        "{pairs}"
+    );
     let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
     assert!(next.contains("poll_by_due"), "{next}");
 }
