@@ -2,6 +2,7 @@
 
 mod cell;
 mod civil;
+mod export;
 mod order;
 mod orders;
 mod settlement_map;
@@ -11,6 +12,7 @@ mod tables;
 
 pub use cell::cell;
 pub use civil::day_begins;
+pub use export::{Export, Format};
 pub use order::{Account, Fault, Order, OrderDesk, PinPollUrl};
 pub use orders::Orders;
 pub use settlement_map::{EXAMPLE as SETTLEMENT_MAP, SettlementMap};

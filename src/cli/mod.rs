@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod expect;
 mod explain;
+mod export;
 mod ledger;
 mod mail;
 mod output;
@@ -57,6 +58,8 @@ enum Command {
     /// Say what the bank or the portal paid out.
     #[command(subcommand)]
     Settlement(settlement::Command),
+    /// Write what was paid for other books: tables, bank statements, plain-text accounting.
+    Export(export::Arguments),
     /// Say why the hash of a message does not match, or sign one.
     Explain(explain::Arguments),
     /// Verify the ledger.
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Quarantine(command) => quarantine::run(&place, &command),
         Command::Expect(command) => expect::run(&place, &command),
         Command::Settlement(command) => settlement::run(&place, &command),
+        Command::Export(wanted) => export::run(&place, &wanted),
         Command::Explain(wanted) => explain::run(&place, &wanted),
         Command::Ledger(command) => ledger::run(&place, &command),
         Command::Simulate(wanted) => simulate::run(&wanted),

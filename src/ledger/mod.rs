@@ -8,6 +8,7 @@ mod discrepancies;
 mod error;
 mod expectations;
 mod fold;
+mod money;
 mod outbox;
 mod polls;
 mod quarantine;
@@ -32,6 +33,7 @@ use tokio::sync::Notify;
 pub use discrepancies::Discrepancy;
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict, Orders};
+pub use money::MoneyFilter;
 pub use outbox::{Attempt, Letter, LetterState};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
@@ -387,6 +389,14 @@ impl Reader {
     /// The ledger could not be read to the end.
     pub fn payments(&self, filter: &Filter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
         self.read_here(|connection| query::list(connection, filter, each))
+    }
+
+    /// Hands the payments whose money moved as `filter` says to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn money(&self, filter: &MoneyFilter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
+        self.read_here(|connection| money::list(connection, filter, each))
     }
 
     /// Everything about the payments called `name`: a gateway key, else a reference. Blocks: for commands.

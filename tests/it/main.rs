@@ -22,6 +22,7 @@ mod door;
 mod durability;
 mod expect;
 mod explain;
+mod export;
 mod footprint;
 mod integrity;
 mod mail;

@@ -139,6 +139,10 @@ async fn what_is_read_often_is_read_by_an_index() {
     let (list, values) = query::list_statement(&Filter { reference: Some("INV-1".into()), ..Filter::default() });
     let list = plan(&file, &list, params_from_iter(values));
     assert!(list.contains("payment USING INDEX payment_by_reference (reference=?)"), "{list}");
+    let no_text = None::<String>;
+    let money = plan(&file, &money::statement(), params![0, 0, 1, "live", no_text, no_text]);
+    assert!(money.contains("payment USING INDEX payment_by_change (last_changed>?)"), "{money}");
+    assert!(!money.contains("TEMP B-TREE"), "an export needs no memory: {money}");
     let pairs = plan(&file, settlements::PAIRS, [0]);
     assert!(pairs.contains("payment USING INDEX payment_by_change (last_changed>?)"), "{pairs}");
     assert!(
