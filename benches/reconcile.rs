@@ -17,7 +17,7 @@ use paynowd::domain::{
     Amount, Announce, Expectation, IntegrationName, Mode, PollSchedule, Reference, Status, Step, Terms, Timestamp,
 };
 use paynowd::ledger::{
-    Admission, Conclusion, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Reader, Role,
+    Admission, Booking, Conclusion, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Reader, Role,
 };
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Answer, Gateway, Integration, Integrations, Key, Keys, Post, Protocol, Setup};
@@ -157,6 +157,7 @@ async fn build(path: &Path, payments: u64) -> (Ledger, Integrations) {
     let name = IntegrationName::parse("shop").expect("a name");
     let gateway: Arc<dyn Gateway> = Arc::from(Protocol::Zimbabwe.gateway(Setup {
         integration: name.clone(),
+        id: None,
         keys: Keys::new(Key::guid(KEY).expect("a key"), Vec::new()),
         origin: Protocol::Zimbabwe.default_origin().parse().expect("an origin"),
         max_fields: 64,
@@ -208,7 +209,7 @@ async fn begin(ledger: &Ledger, gateway: &dyn Gateway, terms: &Arc<Terms>, seria
         poll_url: None,
         trace: None,
     };
-    ledger.expect(expected, Arc::clone(terms), OnConflict::Keep, then).await.expect("it is expected");
+    ledger.expect(Booking::new(expected, Arc::clone(terms), OnConflict::Keep), then).await.expect("it is expected");
 }
 
 fn terms() -> Terms {

@@ -14,11 +14,11 @@ use paynowd::domain::{
 };
 use paynowd::http::{Client, ClientLimits, Method, Request};
 use paynowd::ledger::{
-    Admission, Expected, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Role, Story, Sweep,
+    Admission, Booking, Expected, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Role, Story, Sweep,
 };
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Integration, Integrations, Key, Keys, Post, Protocol, Setup, Verified};
-use paynowd::reconciler::{Clock, Nightly, NightlySettings, Poller, PollerSettings, SweepSettings, sweep};
+use paynowd::reconciler::{Clock, Nightly, NightlySettings, Poller, PollerSettings, RunSettings, SweepSettings, sweep};
 use paynowd::simulator::{Misbehaviour, Mischief, SimulatedPayment, Simulator, SimulatorSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
@@ -104,7 +104,7 @@ impl House {
 
     async fn expect(&self, order: Expectation) -> Expected {
         let terms = Arc::clone(&self.shop().terms);
-        self.ledger.expect(order, terms, OnConflict::Keep, self.clock.now()).await.unwrap()
+        self.ledger.expect(Booking::new(order, terms, OnConflict::Keep), self.clock.now()).await.unwrap()
     }
 
     /// The shop begins a payment at the gateway, as its SDK does. What the gateway answers.
@@ -288,7 +288,11 @@ async fn what_the_gateway_answered_the_shop_proves_where_the_payment_is() {
     let answer = house.initiate("INV-1", "T-1").await;
     let begun = house.shop().gateway.read_begun(&answer).unwrap();
     let (terms, now) = (Arc::clone(&house.shop().terms), house.clock.now());
-    let expected = house.ledger.expect_begun(order("INV-1", None), begun, terms, OnConflict::Keep, now).await.unwrap();
+    let expected = house
+        .ledger
+        .expect(Booking::new(order("INV-1", None), terms, OnConflict::Keep).begun(begun), now)
+        .await
+        .unwrap();
     assert_eq!(expected, Expected::New);
     let story = house.until_confirmed("INV-1", Status::Created).await;
     assert_eq!((&*story.events[0].channel, &*story.events[0].evidence), ("import", "sha512"));
@@ -447,9 +451,12 @@ async fn a_month_of_nights_passes_in_seconds() {
     house.until_confirmed("INV-1", Status::AwaitingDelivery).await;
     let (_keep, settings) = watch::channel(NightlySettings {
         schedule: "0 30 2 * * *".parse().unwrap(),
-        zone: chrono_tz::Africa::Harare,
-        look_back: Duration::from_hours(7 * 24),
-        sweep: PATIENT,
+        run: RunSettings {
+            zone: chrono_tz::Africa::Harare,
+            look_back: Duration::from_hours(7 * 24),
+            escrow_after: Duration::from_hours(7 * 24),
+            sweep: PATIENT,
+        },
     });
     let (ledger, integrations) = (Arc::clone(&house.ledger), Arc::clone(&house.integrations));
     let nightly = Nightly::new(ledger, integrations, settings, house.clock.clone());

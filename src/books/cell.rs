@@ -25,6 +25,12 @@ pub fn cell(text: &str) -> String {
     safe
 }
 
+/// `text` on one line, without hidden characters: for files that nothing computes.
+pub(super) fn line(text: &str) -> String {
+    let visible = text.chars().filter(|c| c.is_whitespace() || !is_hidden(*c));
+    visible.map(|c| if c.is_whitespace() { ' ' } else { c }).collect()
+}
+
 /// What makes a spreadsheet compute, in every width that an input method writes.
 const fn begins_formula(c: char) -> bool {
     matches!(

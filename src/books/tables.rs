@@ -201,11 +201,11 @@ pub(super) fn end_row<W: io::Write>(table: &mut csv::Writer<W>) -> io::Result<()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::{Facts, Posted, Reference, Status, Trust, WireStatus};
 
-    fn payment(reference: &str) -> Payment {
+    pub(in crate::books) fn payment(reference: &str) -> Payment {
         let at: Timestamp = "2026-03-12T12:05:00Z".parse().unwrap();
         Payment {
             integration: IntegrationName::parse("shop").unwrap(),

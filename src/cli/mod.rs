@@ -6,7 +6,9 @@ mod check;
 mod demo;
 mod discrepancies;
 mod exit;
+mod expect;
 mod explain;
+mod export;
 mod ledger;
 mod mail;
 mod output;
@@ -14,6 +16,7 @@ mod payments;
 mod quarantine;
 mod reconcile;
 mod serve;
+mod settlement;
 mod simulate;
 mod when;
 
@@ -57,6 +60,14 @@ enum Command {
     /// Look at refused posts, take them in after all, or throw them away.
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Say what should be paid: one order, or a file of them.
+    #[command(subcommand)]
+    Expect(expect::Command),
+    /// Say what the bank or the portal paid out.
+    #[command(subcommand)]
+    Settlement(settlement::Command),
+    /// Write what was paid for other books: tables, bank statements, plain-text accounting.
+    Export(export::Arguments),
     /// Say why the hash of a message does not match, or sign one.
     Explain(explain::Arguments),
     /// Verify the ledger.
@@ -94,6 +105,9 @@ pub fn run() -> ExitCode {
         Command::Reconcile(wanted) => reconcile::run(&place, &wanted),
         Command::Mail(command) => mail::run(&place, command),
         Command::Quarantine(command) => quarantine::run(&place, &command),
+        Command::Expect(command) => expect::run(&place, &command),
+        Command::Settlement(command) => settlement::run(&place, &command),
+        Command::Export(wanted) => export::run(&place, &wanted),
         Command::Explain(wanted) => explain::run(&place, &wanted),
         Command::Ledger(command) => ledger::run(&place, &command),
         Command::Simulate(wanted) => simulate::run(&wanted),

@@ -127,6 +127,20 @@ impl LedgerConfig {
     }
 }
 
+impl ReconcileConfig {
+    /// Reads `[reconcile]` alone, for the same commands.
+    ///
+    /// # Errors
+    /// There is no configuration, it is not TOML, or its `[reconcile]` cannot be used. The caller shows every finding
+    /// and exits with 78.
+    pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Self, Findings> {
+        let (_, document) = open(explicit, environment)?;
+        let reconcile = Self::read(document.root().subsection("reconcile"));
+        let findings = document.into_findings();
+        reconcile.filter(|_| !findings.has_errors()).ok_or(findings)
+    }
+}
+
 fn open(explicit: Option<&Path>, environment: &Environment) -> Result<(Location, Document), Findings> {
     let location = environment.locate(explicit)?;
     let document = Document::open(&location, environment)?;

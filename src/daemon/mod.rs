@@ -5,6 +5,7 @@
 
 mod admin;
 mod inspection;
+mod orders;
 mod reconciliation;
 mod signals;
 mod systemd;
@@ -28,7 +29,9 @@ use crate::mailer::Postman;
 use crate::protocol::Integrations;
 use crate::receiver::Receiver;
 use crate::reconciler::{Clock, ClockWatch, Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
+use admin::AdminDoor;
 pub use inspection::{Probe, inspect_ledger, probe};
+pub use orders::order_desk;
 pub use reconciliation::{ReconcileError, compare, reconcile};
 use signals::{Signal, Signals};
 pub use wiring::{command as command_settings, ledger as ledger_settings, mailer as mailer_settings};
@@ -99,7 +102,8 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
     let integrations = Arc::new(Integrations::new(wiring::integrations(&config)));
     let (nightly, schedule) = watch::channel(wiring::nightly(&config));
     let mut house = House::new(Arc::clone(&ledger), addresses);
-    house.open_doors(&config, public, admin, &integrations);
+    let door = Arc::new(AdminDoor::new(Arc::clone(&ledger), Arc::clone(&integrations), &config));
+    house.open_doors(&config, public, admin, &integrations, &door);
     house.start_loops(&config, client, &integrations, schedule, &heartbeat);
 
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ledger = %config.ledger.path.display(), "{}", house.addresses);
@@ -108,7 +112,7 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Stop => break None,
-                Signal::Reload => reload(&source, &config, &integrations, &nightly, &house.addresses).await,
+                Signal::Reload => reload(&source, &config, &integrations, &nightly, &door, &house.addresses).await,
             },
             fell = house.fallen() => break Some(fell),
         }
@@ -116,6 +120,7 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
     systemd::stopping();
     house.close().await;
     heartbeat.stop().await;
+    drop(door);
     close(ledger).await;
     tracing::info!("stopped");
     fell.map_or(Ok(()), |name| Err(DaemonError::Fell(name)))
@@ -152,6 +157,7 @@ impl House {
         public: TcpListener,
         admin: TcpListener,
         integrations: &Arc<Integrations>,
+        door: &Arc<AdminDoor>,
     ) {
         let receiver =
             Arc::new(Receiver::new(Arc::clone(&self.ledger), Arc::clone(integrations), wiring::receiver(config)));
@@ -164,8 +170,11 @@ impl House {
             http::serve(public, limits, shut, handler).await;
             "receiver"
         });
-        let ledger = Arc::clone(&self.ledger);
-        let handler = move |request, _| admin::handle(Arc::clone(&ledger), request);
+        let door = Arc::clone(door);
+        let handler = move |request, _| {
+            let door = Arc::clone(&door);
+            async move { door.handle(request).await }
+        };
         let shut = self.doors_shut.clone();
         self.doors.spawn(async move {
             http::serve(admin, http::Limits::default(), shut, handler).await;
@@ -248,12 +257,13 @@ async fn close(ledger: Arc<Ledger>) {
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
 }
 
-/// SIGHUP: keys, recipients and schedules, after a full check. A bad file changes nothing and says why.
+/// SIGHUP: keys, the admin token, recipients and schedules, after a full check. A bad file changes nothing and says why.
 async fn reload(
     source: &Source,
     running: &Config,
     integrations: &Integrations,
     nightly: &watch::Sender<NightlySettings>,
+    door: &AdminDoor,
     status: &str,
 ) {
     systemd::reloading();
@@ -269,6 +279,7 @@ async fn reload(
             }
             integrations.replace(wiring::integrations(&config));
             nightly.send_replace(wiring::nightly(&config));
+            door.reload(&config);
             tracing::info!("configuration reloaded");
         }
         Ok(Err(findings)) => {

@@ -43,6 +43,11 @@ impl Amount {
     pub const fn distance(self, other: Self) -> Self {
         if self.0 < other.0 { Self(other.0 - self.0) } else { Self(self.0 - other.0) }
     }
+
+    /// The difference, or `None` where `other` is more.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).and_then(Self::from_ten_thousandths)
+    }
 }
 
 impl FromStr for Amount {

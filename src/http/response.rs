@@ -21,6 +21,13 @@ pub fn text(status: StatusCode, words: &str) -> Response {
     response
 }
 
+/// An answer in JSON.
+pub fn json(status: StatusCode, value: &serde_json::Value) -> Response {
+    let mut response = with_body(status, Bytes::from(format!("{value}\n")));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// The same answer, after which the connection is closed in such a way that a peer still busy
 /// sending can read it. Owed to every request whose body was not read to its end (413, 408, 415).
 pub fn closing(mut response: Response) -> Response {

@@ -1,7 +1,9 @@
 //! What the merchant's books expect: one row for each integration and reference, and a payment to ask about as soon as
 //! the books know where.
 
-use rusqlite::{OptionalExtension, Row, params};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
@@ -10,6 +12,7 @@ use crate::domain::{
     Channel, Evidence, Expectation, Facts, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference,
     Status, Terms, Timestamp,
 };
+use crate::protocol::{Begun, Verified};
 
 /// What an expectation turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,35 +36,67 @@ pub enum OnConflict {
     Replace,
 }
 
+/// One order to be expected, and on which terms.
+#[derive(Clone, Debug)]
+pub struct Booking {
+    expected: Expectation,
+    /// The gateway's answer to the shop, which proves the poll URL.
+    proof: Option<Vec<u8>>,
+    terms: Arc<Terms>,
+    on_conflict: OnConflict,
+}
+
+impl Booking {
+    /// What the merchant says, and nobody proves.
+    pub const fn new(expected: Expectation, terms: Arc<Terms>, on_conflict: OnConflict) -> Self {
+        Self { expected, proof: None, terms, on_conflict }
+    }
+
+    /// The same with the gateway's own word for where the payment is, as it told the shop. The integration and the poll
+    /// URL are those of the proof, whatever the books say.
+    #[must_use]
+    pub fn begun(self, begun: Verified<Begun>) -> Self {
+        let Begun { integration, poll_url, body } = begun.into_value();
+        let expected = Expectation { integration, poll_url: Some(poll_url), ..self.expected };
+        Self { expected, proof: Some(body), ..self }
+    }
+
+    /// What it expects.
+    pub const fn expected(&self) -> &Expectation {
+        &self.expected
+    }
+}
+
+/// Which expected orders to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orders {
+    /// All of them.
+    All,
+    /// Those for which no money has come.
+    Open,
+}
+
 /// The columns that [`expectation`] reads, in its order.
 pub(super) const EXPECTATION: &str = "expectation.id, integration.name, expectation.reference, expectation.amount, \
      expectation.currency, expectation.mode, expectation.created, expectation.due, expectation.poll_url, expectation.trace";
 
-/// Stores what is expected, and begins to look for it. `begun` is the gateway's answer that proves its poll URL.
-pub(super) fn expect(
-    desk: &mut Desk<'_>,
-    expected: &Expectation,
-    begun: Option<&[u8]>,
-    terms: &Terms,
-    on_conflict: OnConflict,
-    now: Timestamp,
-) -> rusqlite::Result<Expected> {
+/// Stores what is expected, and begins to look for it.
+pub(super) fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::Result<Expected> {
+    let Booking { expected, proof, terms, on_conflict } = booking;
     let integration = desk.integration(&expected.integration)?;
-    let before = find(desk, integration, &expected.reference)?;
-    let outcome = match &before {
-        None => Expected::New,
-        Some((_, before)) if before.agrees_with(expected) => Expected::Known,
-        Some(_) if on_conflict == OnConflict::Replace => Expected::Replaced,
-        Some((_, before)) => return Ok(Expected::Conflict(Box::new(before.clone()))),
-    };
+    let before = find(desk.connection, expected)?;
+    // Another trace is another attempt to pay: what was found or not by the first says nothing of it.
+    let anew = before
+        .as_ref()
+        .is_some_and(|before| expected.trace.is_some() && before.trace.is_some() && expected.trace != before.trace);
+    let outcome = Expected::beside(before, expected, *on_conflict);
+    if matches!(outcome, Expected::Conflict(_)) {
+        return Ok(outcome);
+    }
     let payment = match &expected.poll_url {
-        Some(url) => open(desk, integration, expected, (url, begun), terms, now)?,
+        Some(url) => open(desk, integration, expected, (url, proof.as_deref()), terms, now)?,
         None => None,
     };
-    // Another trace is another attempt to pay: what was found or not by the first says nothing of it.
-    let anew = before.as_ref().is_some_and(|(_, before)| {
-        expected.trace.is_some() && before.trace.is_some() && expected.trace != before.trace
-    });
     desk.connection
         .prepare_cached(
             "INSERT INTO expectation (integration_id, reference, amount, currency, mode, created, due, poll_url, trace, \
@@ -125,15 +160,64 @@ fn open(
     Ok(record::find(desk, integration, &seen.key)?.map(|(id, _)| id))
 }
 
-/// What is expected under this reference.
-fn find(desk: &Desk<'_>, integration: i64, reference: &Reference) -> rusqlite::Result<Option<(i64, Expectation)>> {
-    desk.connection
+impl Expected {
+    /// What `expected` turns out to be beside what is expected already.
+    fn beside(before: Option<Expectation>, expected: &Expectation, on_conflict: OnConflict) -> Self {
+        match before {
+            None => Self::New,
+            Some(before) if before.agrees_with(expected) => Self::Known,
+            Some(_) if on_conflict == OnConflict::Replace => Self::Replaced,
+            Some(before) => Self::Conflict(Box::new(before)),
+        }
+    }
+}
+
+/// What `expected` would turn out to be.
+pub(super) fn would_be(
+    connection: &Connection,
+    expected: &Expectation,
+    on_conflict: OnConflict,
+) -> rusqlite::Result<Expected> {
+    Ok(Expected::beside(find(connection, expected)?, expected, on_conflict))
+}
+
+/// What is expected already of the same integration under the same reference.
+fn find(connection: &Connection, expected: &Expectation) -> rusqlite::Result<Option<Expectation>> {
+    connection
         .prepare_cached(&format!(
             "SELECT {EXPECTATION} FROM expectation JOIN integration ON integration.id = integration_id \
-             WHERE integration_id = ?1 AND reference = ?2"
+             WHERE integration.name = ?1 AND reference = ?2"
         ))?
-        .query_row(params![integration, reference], |row| expectation(row, 0))
+        .query_row(params![expected.integration.as_str(), expected.reference], |row| Ok(expectation(row, 0)?.1))
         .optional()
+}
+
+/// Hands the expected orders, newest first, to `each` until it says to stop.
+pub(super) fn list(
+    connection: &Connection,
+    which: Orders,
+    mut each: impl FnMut(Expectation) -> bool,
+) -> rusqlite::Result<()> {
+    let such = match which {
+        Orders::All => "",
+        Orders::Open => {
+            "WHERE NOT EXISTS (SELECT 1 FROM payment WHERE payment.integration_id = expectation.integration_id \
+             AND payment.reference = expectation.reference AND payment.paid_at IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id \
+             AND payment.paid_at IS NOT NULL)"
+        }
+    };
+    let mut statement = connection.prepare(&format!(
+        "SELECT {EXPECTATION} FROM expectation JOIN integration ON integration.id = integration_id {such} \
+         ORDER BY expectation.id DESC"
+    ))?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        if !each(expectation(row, 0)?.1) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The expectation of a row of [`EXPECTATION`] that begins at column `at`, with its row number.

@@ -10,6 +10,7 @@ mod due;
 mod error;
 mod expectations;
 mod fold;
+mod money;
 mod outbox;
 mod polls;
 mod quarantine;
@@ -20,6 +21,7 @@ mod resolution;
 mod rows;
 mod runs;
 mod schema;
+mod settlements;
 mod snapshot;
 mod sweep;
 mod traces;
@@ -39,7 +41,8 @@ pub use changes::{Changes, Conclusion, Moves};
 pub use discrepancies::{Discrepancy, DiscrepancyFilter};
 pub use due::Due;
 pub use error::LedgerError;
-pub use expectations::{Expected, OnConflict};
+pub use expectations::{Booking, Expected, OnConflict, Orders};
+pub use money::MoneyFilter;
 pub use outbox::{Attempt, Letter, LetterState};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
@@ -47,13 +50,14 @@ pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use repeats::Repeats;
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
+pub use settlements::Matched;
 pub use snapshot::{Case, Named, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, MerchantTrace, Observation, Payment, Terms, Timestamp};
-use crate::protocol::{Begun, Verified};
+use crate::domain::{Expectation, MerchantTrace, Observation, Payment, Settlement, Terms, Timestamp};
+use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
@@ -171,37 +175,44 @@ impl Ledger {
     ///
     /// # Errors
     /// Nothing was stored; the same may be said again.
-    pub async fn expect(
-        &self,
-        expected: Expectation,
-        terms: Arc<Terms>,
-        on_conflict: OnConflict,
-        now: Timestamp,
-    ) -> Result<Expected, LedgerError> {
-        let expect =
-            move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &expected, None, &terms, on_conflict, now);
+    pub async fn expect(&self, booking: Booking, now: Timestamp) -> Result<Expected, LedgerError> {
+        let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &booking, now);
         self.writer.write(Admission::Wait, expect).await
     }
 
-    /// The same with the gateway's own word for where the payment is, as it told the shop. The integration and the poll
-    /// URL are those of the proof, whatever `expected` says.
+    /// The same for many orders at once: all of them are stored, or none. What each turned out to be comes back in their
+    /// order.
     ///
     /// # Errors
     /// Nothing was stored; the same may be said again.
-    pub async fn expect_begun(
+    pub async fn expect_all(
         &self,
-        expected: Expectation,
-        begun: Verified<Begun>,
-        terms: Arc<Terms>,
-        on_conflict: OnConflict,
+        bookings: Vec<Booking>,
         now: Timestamp,
-    ) -> Result<Expected, LedgerError> {
-        let Begun { integration, poll_url, body } = begun.into_value();
-        let expected = Expectation { integration, poll_url: Some(poll_url), ..expected };
+        admission: Admission,
+    ) -> Result<Vec<Expected>, LedgerError> {
         let expect = move |desk: &mut writer::Desk<'_>| {
-            expectations::expect(desk, &expected, Some(&body), &terms, on_conflict, now)
+            bookings.iter().map(|booking| expectations::expect(desk, booking, now)).collect()
         };
-        self.writer.write(Admission::Wait, expect).await
+        self.writer.write(admission, expect).await
+    }
+
+    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same file may be imported again.
+    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
+        let keep =
+            move |desk: &mut writer::Desk<'_>| lines.iter().map(|line| settlements::keep(desk, line, now)).collect();
+        self.writer.write(Admission::Wait, keep).await
+    }
+
+    /// Looks for the payment of every settlement line that has none, by the civil days of `zone`.
+    ///
+    /// # Errors
+    /// Nothing was matched; look again later.
+    pub async fn match_settlements(&self, zone: chrono_tz::Tz) -> Result<Matched, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| settlements::match_waiting(desk.connection, zone)).await
     }
 
     /// Keeps a refused post in quarantine.
@@ -476,6 +487,14 @@ impl Reader {
         self.read_here(|connection| query::list(connection, filter, each))
     }
 
+    /// Hands the payments whose money moved as `filter` says to `each` until it says to stop. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn money(&self, filter: &MoneyFilter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
+        self.read_here(|connection| money::list(connection, filter, each))
+    }
+
     /// Everything about the payments called `name`: a gateway key, else a reference. Blocks: for commands.
     ///
     /// # Errors
@@ -510,6 +529,31 @@ impl Reader {
     /// The ledger could not be read, for another reason than damage: that is found and told.
     pub fn verify(&self, scope: Scope) -> Result<Verification, LedgerError> {
         self.read_here(|connection| verify::verify(connection, scope))
+    }
+
+    /// What [`Ledger::expect`] would make of `order` now. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn would_expect(&self, order: &Expectation, on_conflict: OnConflict) -> Result<Expected, LedgerError> {
+        self.read_here(|connection| expectations::would_be(connection, order, on_conflict))
+    }
+
+    /// Whether this line of a settlement file is known. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn is_settled(&self, line: &Settlement) -> Result<bool, LedgerError> {
+        self.read_here(|connection| settlements::is_known(connection, line))
+    }
+
+    /// Hands the expected orders, newest first, to `each` until it says to stop: all, or those for which no money has
+    /// come. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read to the end.
+    pub fn expectations(&self, which: Orders, each: impl FnMut(Expectation) -> bool) -> Result<(), LedgerError> {
+        self.read_here(|connection| expectations::list(connection, which, each))
     }
 
     /// Hands the refused posts that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.

@@ -194,6 +194,16 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// Whether this gateway can be asked about a payment at all.
     fn confirmable(&self) -> bool;
 
+    /// Whether its messages carry the merchant's reference, so that a payment can be told to be for an order.
+    fn names_orders(&self) -> bool {
+        true
+    }
+
+    /// Takes `text` if it is a poll URL of this gateway's; one that has none takes nothing.
+    fn poll_url(&self, _text: &str) -> Option<PollUrl> {
+        None
+    }
+
     /// How to ask about `payment`; `None` if it cannot be asked about. `once` has never been used before, for gateways
     /// that want every question to be told apart.
     fn question(&self, payment: &Payment, once: Uuid) -> Option<Question>;

@@ -13,6 +13,7 @@
 mod house;
 mod shim;
 
+mod admin;
 mod announce;
 mod bounds;
 mod burst;
@@ -21,7 +22,9 @@ mod clock;
 mod commands;
 mod door;
 mod durability;
+mod expect;
 mod explain;
+mod export;
 mod faults;
 mod footprint;
 mod gateways;
@@ -38,5 +41,6 @@ mod recut;
 mod reload;
 mod sdk;
 mod secrets;
+mod settlement;
 mod simulate;
 mod trust;

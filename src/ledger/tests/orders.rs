@@ -25,7 +25,7 @@ fn trace_of(text: &str) -> MerchantTrace {
 
 impl House {
     async fn expect(&self, order: Expectation, when: Timestamp) -> Expected {
-        self.ledger.expect(order, Arc::clone(&self.terms), OnConflict::Keep, when).await.unwrap()
+        self.ledger.expect(Booking::new(order, Arc::clone(&self.terms), OnConflict::Keep), when).await.unwrap()
     }
 
     /// The orders to be asked about by trace.
@@ -146,7 +146,8 @@ async fn a_begun_payment_is_imported_with_the_gateways_own_proof() {
     let body = hash::sign(fields, "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode().into_bytes();
     let begun = house.gateway.read_begun(&body).unwrap();
     let terms = Arc::clone(&house.terms);
-    let expected = house.ledger.expect_begun(order(1, None), begun, terms, OnConflict::Keep, at(0)).await.unwrap();
+    let expected =
+        house.ledger.expect(Booking::new(order(1, None), terms, OnConflict::Keep).begun(begun), at(0)).await.unwrap();
     assert_eq!(expected, Expected::New);
     let story = house.story(1);
     let event = &story.events[0];

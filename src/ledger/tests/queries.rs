@@ -153,6 +153,16 @@ async fn what_is_read_often_is_read_by_an_index() {
     assert!(searched.contains("payment USING INDEX payment_by_reference (reference=?)"), "{searched}");
     let next = plan(&file, "SELECT min(trace_due) FROM expectation WHERE trace_due > ?1", [0]);
     assert!(next.contains("expectation_by_trace_due"), "{next}");
+    let no_text = None::<String>;
+    let money = plan(&file, &money::statement(), params![0, 0, 1, "live", no_text, no_text]);
+    assert!(money.contains("payment USING INDEX payment_by_change (last_changed>?)"), "{money}");
+    assert!(!money.contains("TEMP B-TREE"), "an export needs no memory: {money}");
+    let pairs = plan(&file, settlements::PAIRS, [0]);
+    assert!(pairs.contains("payment USING INDEX payment_by_change (last_changed>?)"), "{pairs}");
+    assert!(
+        pairs.contains("settlement USING INDEX settlement_unmatched (integration_id=? AND reference=?)"),
+        "{pairs}"
+    );
     let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
     assert!(next.contains("poll_by_due"), "{next}");
 }

@@ -56,6 +56,10 @@ impl Gateway for Button {
         false
     }
 
+    fn names_orders(&self) -> bool {
+        false
+    }
+
     fn question(&self, _: &Payment, _: Uuid) -> Option<Question> {
         None
     }

@@ -130,6 +130,10 @@ impl Gateway for StatusUpdates {
         true
     }
 
+    fn poll_url(&self, text: &str) -> Option<PollUrl> {
+        PollUrl::parse(text, &self.0.origin).ok()
+    }
+
     fn question(&self, payment: &Payment, _: Uuid) -> Option<Question> {
         let url = payment.poll_url.as_ref()?.as_str().to_owned();
         Some(Question { method: protocol::Method::Post, url, headers: Vec::new(), body: Vec::new() })

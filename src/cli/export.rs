@@ -1,0 +1,200 @@
+//! `paynowd export`: what was paid, for other people's books. Looks only, while the daemon goes on.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use clap::Args;
+
+use super::exit::Exit;
+use super::{Place, misconfigured, output};
+use crate::books::{Export, Format, day_begins};
+use crate::config::{LedgerConfig, ReconcileConfig};
+use crate::domain::{Currency, Mode, Timestamp};
+use crate::ledger::{MoneyFilter, Reader};
+
+/// Who may read an export: it holds what customers paid.
+const OWNER: u32 = 0o600;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Days are those of reconcile.timezone. A payment belongs to the day on which its money was first heard of (paid_at).
+  csv, jsonl   one row a payment, with its status and its gateway key
+  xero         a bank statement: *Date,*Amount,Payee,Description,Reference,Check Number; days as 2026-12-31
+  quickbooks   a bank statement of three columns: Date,Description,Amount; days as 31/12/2026
+  ledger       a journal for ledger or hledger, with the tag id
+In the last three, money that went back is an entry of its own on the day of the refund.
+Ids are the same in every export, so that what was imported once can be told. In Zimbabwe, whoever has a gateway key can
+read the payment at Paynow: keep files of csv and jsonl to yourself.")]
+pub(super) struct Arguments {
+    /// The first day: 2026-03-01
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    from: NaiveDate,
+    /// The last day; it is part of the export.
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    to: NaiveDate,
+    /// csv, jsonl, xero, quickbooks or ledger.
+    #[arg(long, value_parser = format)]
+    format: Format,
+    /// Only of this integration.
+    #[arg(long, value_name = "NAME")]
+    integration: Option<String>,
+    /// Only in this currency; xero and quickbooks hold one a file.
+    #[arg(long, value_name = "CODE", value_parser = currency)]
+    currency: Option<Currency>,
+    /// live, or test: never both.
+    #[arg(long, default_value = "live", value_parser = mode)]
+    mode: Mode,
+    /// Into this file, which appears when it is whole; else to standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Why there is no export.
+type Trouble = (Exit, String);
+
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
+    let (file, environment) = (place.file.as_deref(), &place.environment);
+    let loaded = LedgerConfig::load(file, environment)
+        .and_then(|ledger| Ok((ledger.path, ReconcileConfig::load(file, environment)?.timezone)));
+    let (ledger, zone) = match loaded {
+        Ok(loaded) => loaded,
+        Err(findings) => return misconfigured(&findings),
+    };
+    match export(&ledger, zone, wanted) {
+        Ok(0) => Exit::Done,
+        Ok(unknown) => {
+            output::complain(&format!("left out, because nobody told their amount: {unknown}"));
+            Exit::Done
+        }
+        Err((exit, trouble)) => {
+            output::complain(&trouble);
+            exit
+        }
+    }
+}
+
+/// Writes the export. Returns how many entries it lacks.
+fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<u64, Trouble> {
+    if wanted.to < wanted.from {
+        return Err((Exit::Usage, "--to is before --from".into()));
+    }
+    let after = wanted.to.succ_opt().ok_or((Exit::Usage, "--to is no day of our time".to_owned()))?;
+    let period = day_begins(wanted.from, zone)..day_begins(after, zone);
+    let reader = Reader::open(path).map_err(|error| (Exit::Unavailable, format!("{}: {error}", path.display())))?;
+    let job = Job { reader: &reader, ledger: path, wanted, filter: filter(wanted, &period), period, zone };
+    if wanted.format.is_of_one_currency() {
+        job.one_currency()?;
+    }
+    match &wanted.out {
+        None => match job.write(BufWriter::new(io::stdout().lock())) {
+            // Whoever read has seen enough.
+            Err(Failure::Out(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+            result => result.map_err(|failure| job.told(failure, Path::new("standard output"))),
+        },
+        Some(file) => {
+            let mut part = file.as_os_str().to_owned();
+            part.push(".part");
+            let part = PathBuf::from(part);
+            let written = File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(OWNER)
+                .open(&part)
+                .map_err(Failure::Out)
+                .and_then(|out| job.write(BufWriter::new(out)))
+                .and_then(|unknown| std::fs::rename(&part, file).map(|()| unknown).map_err(Failure::Out));
+            written.map_err(|failure| {
+                // What is there is of no use to anybody.
+                let _ = std::fs::remove_file(&part);
+                job.told(failure, file)
+            })
+        }
+    }
+}
+
+fn filter(wanted: &Arguments, period: &Range<Timestamp>) -> MoneyFilter {
+    MoneyFilter {
+        moved: period.clone(),
+        mode: wanted.mode,
+        integration: wanted.integration.clone(),
+        currency: wanted.currency,
+    }
+}
+
+/// One export.
+struct Job<'a> {
+    reader: &'a Reader,
+    ledger: &'a Path,
+    wanted: &'a Arguments,
+    filter: MoneyFilter,
+    period: Range<Timestamp>,
+    zone: Tz,
+}
+
+enum Failure {
+    Ledger(crate::ledger::LedgerError),
+    Out(io::Error),
+}
+
+impl Job<'_> {
+    /// A bank statement is of one account, and an account of one currency.
+    fn one_currency(&self) -> Result<(), Trouble> {
+        let mut currencies = BTreeSet::new();
+        let read = self.reader.money(&self.filter, |payment| {
+            currencies.insert(payment.currency);
+            true
+        });
+        read.map_err(|error| self.told(Failure::Ledger(error), self.ledger))?;
+        if currencies.len() < 2 {
+            return Ok(());
+        }
+        let codes: Vec<&str> = currencies.iter().map(Currency::code).collect();
+        let trouble =
+            format!("a bank statement is of one currency, here are {}: choose with --currency", codes.join(", "));
+        Err((Exit::No, trouble))
+    }
+
+    fn write(&self, out: impl Write) -> Result<u64, Failure> {
+        let mut export = Export::new(out, self.wanted.format, self.period.clone(), self.zone).map_err(Failure::Out)?;
+        let mut broken = None;
+        self.reader
+            .money(&self.filter, |payment| {
+                broken = export.payment(&payment).err();
+                broken.is_none()
+            })
+            .map_err(Failure::Ledger)?;
+        broken.map_or(Ok(()), Err).and_then(|()| export.finish()).map_err(Failure::Out)
+    }
+
+    fn told(&self, failure: Failure, out: &Path) -> Trouble {
+        let trouble = match failure {
+            Failure::Ledger(error) => format!("{}: {error}", self.ledger.display()),
+            Failure::Out(error) => format!("{}: {error}", out.display()),
+        };
+        (Exit::Unavailable, trouble)
+    }
+}
+
+fn day(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| "not a day like 2026-03-12".into())
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let codes = || Format::ALL.map(Format::code).join(", ");
+    Format::from_code(text).ok_or_else(|| format!("not a format; one of {}", codes()))
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    Mode::from_code(text).ok_or_else(|| "live or test".into())
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    text.parse().map_err(|error: crate::domain::amount::NotACurrency| error.to_string())
+}

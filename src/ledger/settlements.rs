@@ -1,0 +1,105 @@
+//! Lines of settlement files, and which payment each of them pays out.
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{self, millis};
+use super::writer::Desk;
+use crate::domain::{Settlement, Timestamp};
+
+/// How many days after a payment it may be paid out, the day of the payment not counted.
+const WINDOW: i64 = 10;
+
+/// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
+const CLOCK: i64 = 24 * 60 * 60 * 1000;
+
+/// What matching brought, and what is left without a payment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Matched {
+    /// Lines that found their payment now.
+    pub now: u64,
+    /// Lines that have none, as yet.
+    pub waiting: u64,
+}
+
+/// Keeps a line, unless it is there. Whether it is new.
+pub(super) fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
+    let integration = desk.integration(&it.integration)?;
+    let kept = desk
+        .connection
+        .prepare_cached(
+            "INSERT INTO settlement (integration_id, line, day, reference, currency, gross, fee, net, imported) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            integration,
+            it.line,
+            it.day.to_string(),
+            it.reference,
+            it.currency,
+            it.gross,
+            it.fee,
+            it.net,
+            millis(now)
+        ])?;
+    Ok(kept > 0)
+}
+
+/// Whether this line is there.
+pub(super) fn is_known(connection: &Connection, it: &Settlement) -> rusqlite::Result<bool> {
+    let found = connection
+        .prepare_cached(
+            "SELECT 1 FROM settlement JOIN integration ON integration.id = integration_id \
+             WHERE integration.name = ?1 AND line = ?2",
+        )?
+        .query_row([it.integration.as_str(), &it.line], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// A line without a payment and a payment without a line that may belong together, the best pairs first: what was paid is
+/// what was paid out; then what was paid is more.
+pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day, payment.paid_at \
+     FROM payment JOIN settlement ON settlement.integration_id = payment.integration_id \
+     AND settlement.reference IN (payment.reference, payment.gateway_reference) \
+     WHERE payment.last_changed >= ?1 AND payment.paid_at IS NOT NULL AND settlement.payment_id IS NULL \
+     AND settlement.currency = payment.currency AND coalesce(settlement.gross, settlement.net) <= payment.amount \
+     AND NOT EXISTS (SELECT 1 FROM settlement AS other WHERE other.payment_id = payment.id) \
+     ORDER BY settlement.gross IS NOT payment.amount, settlement.day, settlement.id, payment.paid_at, payment.id";
+
+/// Gives every line without a payment the one it pays out: of the same integration and currency, under the merchant's or
+/// the gateway's reference, paid on its day in `zone` or up to ten days before. One line, one payment. A line that pays
+/// out less is taken for a payment for which there is no line of the right amount.
+pub(super) fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched> {
+    let earliest: Option<String> = connection
+        .prepare_cached("SELECT min(day) FROM settlement WHERE payment_id IS NULL")?
+        .query_row([], |row| row.get(0))?;
+    let Some(earliest) = earliest.and_then(|day| day.parse::<NaiveDate>().ok()) else { return Ok(Matched::default()) };
+    let since = crate::books::day_begins(earliest - chrono::TimeDelta::days(WINDOW), zone);
+    let mut pairs = connection.prepare_cached(PAIRS)?;
+    let pairs: Vec<(i64, i64)> = pairs
+        .query_map([millis(since) - CLOCK], |row| {
+            let day = rows::text(row, 2, |text| text.parse::<NaiveDate>().ok())?;
+            let paid = rows::instant(row, 3)?.with_timezone(&zone).date_naive();
+            let waited = (day - paid).num_days();
+            Ok((0..=WINDOW).contains(&waited).then_some((row.get(0)?, row.get(1)?)))
+        })?
+        .filter_map(Result::transpose)
+        .collect::<rusqlite::Result<_>>()?;
+    let mut matched = Matched::default();
+    for (line, payment) in pairs {
+        // The better pairs came first: either may be taken by now.
+        let taken = connection
+            .prepare_cached(
+                "UPDATE settlement SET payment_id = ?2 WHERE id = ?1 AND payment_id IS NULL \
+                 AND NOT EXISTS (SELECT 1 FROM settlement AS other WHERE other.payment_id = ?2)",
+            )?
+            .execute([line, payment])?;
+        matched.now += u64::try_from(taken).unwrap_or_default();
+    }
+    matched.waiting = connection
+        .prepare_cached("SELECT count(*) FROM settlement WHERE payment_id IS NULL")?
+        .query_row([], |row| row.get(0).map(|count: i64| u64::try_from(count).unwrap_or_default()))?;
+    Ok(matched)
+}

@@ -1,0 +1,113 @@
+//! `paynowd settlement import`: what was paid out, held against what was paid.
+
+use chrono::{Days, Utc};
+use chrono_tz::Africa::Harare;
+
+use crate::house::{House, Settings};
+
+const MAP: &str = "[columns]\ndate = \"Day\"\nreference = \"Ref\"\ngross = \"Gross\"\nnet = \"Net\"\n\
+    [format]\ndate = \"%d/%m/%Y\"\n[constants]\ncurrency = \"USD\"\nintegration = \"shop\"\n";
+
+fn import(house: &House, rows: &[String], more: &[&str]) -> (i32, String, String) {
+    house.write("map.toml", MAP);
+    house.write("bank.csv", &format!("Day;Ref;Gross;Net\r\n{}\r\n", rows.join("\r\n")));
+    let (bank, map) = (house.path("bank.csv"), house.path("map.toml"));
+    let import = ["settlement", "import", bank.to_str().unwrap(), "--map", map.to_str().unwrap()];
+    let output = house.run(&[&import[..], more].concat());
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A line paid out so many days from today.
+fn line(days: u64, reference: &str, gross: &str, net: &str) -> String {
+    let day = Utc::now().with_timezone(&Harare).date_naive().checked_add_days(Days::new(days)).unwrap();
+    format!("{};{reference};{gross};{net}", day.format("%d/%m/%Y"))
+}
+
+/// Reference, fee and the reference of the payment of each line, in the order of import.
+fn lines(house: &House) -> Vec<(String, Option<i64>, Option<String>)> {
+    let ledger = house.ledger();
+    let mut rows = ledger
+        .prepare(
+            "SELECT settlement.reference, fee, payment.reference FROM settlement \
+             LEFT JOIN payment ON payment.id = payment_id ORDER BY settlement.id",
+        )
+        .unwrap();
+    rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payouts_find_their_payments_one_to_one_and_once() {
+    let house = House::start(Settings::usual()).await;
+    let first = house.pay("INV-1", "25.00").await;
+    let second = house.pay("INV-2", "9.00").await;
+    for payment in [&first, &second] {
+        house.until_it_is(&payment.guid, "paid", "confirmed").await;
+    }
+    let paynow = house.show_json(&second.guid)["gateway_reference"].as_str().unwrap().to_owned();
+    let rows = [
+        line(2, "INV-1", "25.00", "24.00"),
+        line(2, &paynow, "9.00", ""),
+        line(2, "INV-1", "25.00", "24.00"),
+        line(11, "INV-2", "9.00", ""),
+        line(2, "INV-9", "1.00", ""),
+        line(2, "INV-9", "1,00", ""),
+    ];
+    let dry = import(&house, &rows, &["--dry-run"]);
+    assert_eq!((dry.0, dry.1.as_str()), (1, "5 new, 0 known, 1 bad line (nothing was changed)\n"));
+    let (code, summed, told) = import(&house, &rows, &[]);
+    assert_eq!((code, summed.as_str()), (1, "5 new, 0 known, 1 bad line; 2 matched, 3 without a payment so far\n"));
+    assert!(told.contains("line 7: gross: "), "{told}");
+    let named = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        lines(&house),
+        [
+            ("INV-1".into(), Some(10_000), named("INV-1")),
+            (paynow, None, named("INV-2")),
+            ("INV-1".into(), Some(10_000), None),
+            ("INV-2".into(), None, None),
+            ("INV-9".into(), None, None),
+        ]
+    );
+    let (_, summed, _) = import(&house, &rows, &[]);
+    assert_eq!(summed, "0 new, 5 known, 1 bad line; 0 matched, 3 without a payment so far\n");
+    let late = house.pay("INV-9", "1.00").await;
+    house.until_it_is(&late.guid, "paid", "confirmed").await;
+    let (code, summed, _) = import(&house, &rows[..1], &[]);
+    assert_eq!((code, summed.as_str()), (0, "0 new, 1 known; 1 matched, 2 without a payment so far\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payout_of_less_waits_for_the_right_one_to_be_taken_first() {
+    let house = House::start(Settings::usual()).await;
+    let paid = house.pay("INV-1", "25.00").await;
+    house.until_it_is(&paid.guid, "paid", "confirmed").await;
+    let rows = [line(0, "INV-1", "20.00", ""), line(0, "INV-1", "26.00", ""), line(1, "INV-1", "25.00", "")];
+    assert_eq!(import(&house, &rows, &[]).1, "3 new, 0 known; 1 matched, 2 without a payment so far\n");
+    let matched: Vec<bool> = lines(&house).into_iter().map(|(_, _, payment)| payment.is_some()).collect();
+    assert_eq!(matched, [false, false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_that_does_not_fit_is_one_error_that_says_why() {
+    let house = House::build(Settings::usual()).await;
+    house.write("bank.csv", "Day,Reference,Gross\n");
+    let run = |map: &str| {
+        house.write("map.toml", map);
+        let (bank, map) = (house.path("bank.csv"), house.path("map.toml"));
+        let output = house.run(&["settlement", "import", bank.to_str().unwrap(), "--map", map.to_str().unwrap()]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (map, reason) in [
+        (MAP.to_owned(), "bank.csv: the heading has no column \"Ref\", which the map names"),
+        (MAP.replace("gross", "gros"), "unknown field `gros`"),
+        (MAP.replace("%d/%m/%Y", "%!"), "format.date must be a pattern"),
+        (
+            MAP.replace("\"shop\"", "\"stall\""),
+            "stall is not an integration in the configuration; there are: button, shop",
+        ),
+    ] {
+        let (code, told) = run(&map);
+        assert!(code == Some(1) && told.contains(reason), "{reason}: {told}");
+    }
+}
