@@ -9,6 +9,7 @@ mod polls;
 mod queries;
 mod refused;
 mod resolution;
+mod snapshot;
 mod sweep;
 mod verify;
 

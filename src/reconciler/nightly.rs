@@ -52,8 +52,12 @@ impl Nightly {
     /// Looks at the clock on every beat until `shutdown`. The only one who runs, so runs never overlap.
     pub async fn run(self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         loop {
-            if let Err(error) = self.look(self.clock.now()).await {
-                tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+            tokio::select! {
+                // A run that is cut off has applied nothing; it is made up after the start.
+                () = shutdown.cancelled() => return,
+                looked = self.look(self.clock.now()) => if let Err(error) = looked {
+                    tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,

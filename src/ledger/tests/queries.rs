@@ -153,6 +153,18 @@ async fn what_is_read_often_is_read_by_an_index() {
     assert!(searched.contains("payment USING INDEX payment_by_reference (reference=?)"), "{searched}");
     let next = plan(&file, "SELECT min(trace_due) FROM expectation WHERE trace_due > ?1", [0]);
     assert!(next.contains("expectation_by_trace_due"), "{next}");
+    let looked_at = plan(&file, &crate::ledger::snapshot::payments_statement(), params![0, "shop"]);
+    for part in [
+        "payment USING COVERING INDEX payment_by_change (last_changed>?)",
+        "poll USING COVERING INDEX poll_by_due",
+        "discrepancy USING COVERING INDEX discrepancy_open",
+        "payment USING INTEGER PRIMARY KEY (rowid=?)",
+        "named USING COVERING INDEX expectation_by_payment (payment_id=?)",
+        "(integration_id=? AND reference=?)",
+    ] {
+        assert!(looked_at.contains(part), "{part}: {looked_at}");
+    }
+    assert!(!looked_at.contains("SCAN payment"), "{looked_at}");
     let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
     assert!(next.contains("poll_by_due"), "{next}");
 }
