@@ -150,7 +150,7 @@ impl Unproven {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Traced {
     /// There is a payment, and where it stands.
-    Found(Verified<Observation>),
+    Found(Box<Verified<Observation>>),
     /// There is none, with proof.
     NotFound,
 }

@@ -104,7 +104,7 @@ impl Asker {
         };
         let (code, detail) = match traced {
             Ok(Traced::Found(seen)) => {
-                let recorded = self.ledger.traced(due.id, due.trace, seen, terms).await?;
+                let recorded = self.ledger.traced(due.id, due.trace, *seen, terms).await?;
                 tracing::info!(
                     integration = %integration.name,
                     payment.reference = %due.reference,

@@ -42,7 +42,7 @@ impl House {
     async fn found(&self, id: i64, trace: &str, body: &[u8], when: Timestamp) {
         let answer = Answer { status: 200, body, asked: when };
         let Ok(Traced::Found(seen)) = self.gateway.read_traced(&trace_of(trace), &answer, when) else { panic!() };
-        self.ledger.traced(id, trace_of(trace), seen, Arc::clone(&self.terms)).await.unwrap();
+        self.ledger.traced(id, trace_of(trace), *seen, Arc::clone(&self.terms)).await.unwrap();
     }
 
     fn trace_due(&self) -> Option<i64> {

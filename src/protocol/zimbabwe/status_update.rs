@@ -166,7 +166,8 @@ impl Gateway for StatusUpdates {
         let update =
             StatusUpdate::read(&fields, &self.0.origin).map_err(|error| Unproven::Suspect(error.to_string()))?;
         let told = self.observation(update, Channel::Trace, answer.body, at);
-        Ok(Traced::Found(Verified::attest(Observation { asked: Some(answer.asked), ..told }, key)))
+        let told = Observation { asked: Some(answer.asked), ..told };
+        Ok(Traced::Found(Box::new(Verified::attest(told, key))))
     }
 
     fn read_begun(&self, body: &[u8]) -> Result<Verified<Begun>, Unproven> {
