@@ -13,6 +13,8 @@ mod polls;
 mod quarantine;
 mod query;
 mod record;
+mod report;
+mod report_shape;
 mod rows;
 mod runs;
 mod schema;
@@ -25,20 +27,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
 pub use discrepancies::Discrepancy;
 pub use error::LedgerError;
 pub use expectations::{Expected, OnConflict};
-pub use outbox::{Attempt, Letter, LetterState};
+pub use outbox::{About, Attempt, Letter, LetterState, Topic};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
+pub use report::{Counted, ReportOrder};
+pub use runs::{Concluded, Reported, Run};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};
+use crate::domain::{Days, Expectation, IntegrationName, Observation, Payment, Terms, Timestamp};
 use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
@@ -228,6 +233,21 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| runs::note(desk, name, started, finished, &summary)).await
     }
 
+    /// Notes that a run has ended `now`. With `counted`, the report is completed by what does not add up at this moment,
+    /// stored with the run and put into the outbox, all at once; days that were reported before are not reported again.
+    ///
+    /// # Errors
+    /// Not stored; the run will be made up, and nobody has been written to.
+    pub async fn conclude_run(
+        &self,
+        run: Run,
+        counted: Option<Counted>,
+        now: Timestamp,
+    ) -> Result<Concluded, LedgerError> {
+        let conclude = move |desk: &mut writer::Desk<'_>| runs::conclude(desk, &run, counted.as_ref(), now);
+        self.writer.write(Admission::Wait, conclude).await
+    }
+
     /// Whether the writer answers and the file can be locked for writing.
     ///
     /// # Errors
@@ -339,6 +359,31 @@ impl Reader {
     /// The ledger could not be read; look again later.
     pub async fn last_run(&self, name: &'static str) -> Result<Option<Timestamp>, LedgerError> {
         self.read(move |connection| runs::last(connection, name)).await
+    }
+
+    /// The last civil day that a run of this name has reported.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn last_reported(&self, name: &'static str) -> Result<Option<NaiveDate>, LedgerError> {
+        self.read(move |connection| runs::last_reported(connection, name)).await
+    }
+
+    /// Whether a run of this name has reported these days, so that there is nothing to count for them.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn is_reported(&self, name: &'static str, days: Days) -> Result<bool, LedgerError> {
+        self.read(move |connection| runs::is_reported(connection, name, &days)).await
+    }
+
+    /// Counts what a report about the days of `order` has to tell, all but what does not add up: that is read when the
+    /// run is concluded. Reads every payment that changed since two weeks before, and keeps none of them.
+    ///
+    /// # Errors
+    /// The ledger could not be read; the run will be made up.
+    pub async fn count_report(&self, order: ReportOrder, now: Timestamp) -> Result<Counted, LedgerError> {
+        self.read(move |connection| report::count(connection, &order, now)).await
     }
 
     /// Hands the payments that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.

@@ -7,6 +7,7 @@ mod letters;
 mod polls;
 mod queries;
 mod refused;
+mod reports;
 mod verify;
 
 use std::net::Ipv4Addr;

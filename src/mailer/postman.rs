@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
 use crate::domain::Timestamp;
-use crate::ledger::{self, Attempt, Ledger, LedgerError};
+use crate::ledger::{self, About, Attempt, Ledger, LedgerError};
 
 /// How many letters are taken on one round.
 const BAG: usize = 64;
@@ -139,14 +139,17 @@ impl Postman {
 
     /// Tries to deliver one letter and says what became of it.
     async fn carry(&mut self, letter: ledger::Letter) -> Attempt {
-        let reference = letter.payment.facts.reference.clone();
-        let reference = reference.as_ref().map(tracing::field::display);
+        let payment = match &letter.about {
+            About::Payment { payment, .. } => payment.facts.reference.clone(),
+            About::Report(_) => None,
+        };
+        let reference = payment.as_ref().map(tracing::field::display);
+        let notice = letter.about.code();
         let (written, attempts) = (letter.written, letter.attempts);
         let wanted = Letter {
             message_id: format!("{}@{}", letter.token, self.settings.from.email.domain()),
             recipient: letter.recipient,
-            kind: letter.kind,
-            payment: letter.payment,
+            about: letter.about,
             written,
         };
         let delivered = match compose(&wanted, &self.settings.from, self.settings.zone) {
@@ -159,7 +162,7 @@ impl Postman {
         self.resting_until = None;
         let failure = match delivered {
             Ok(()) => {
-                tracing::info!(letter.id, letter.notice = %wanted.kind, payment.reference = reference, "letter sent");
+                tracing::info!(letter.id, letter.notice = notice, payment.reference = reference, "letter sent");
                 return Attempt::Sent;
             }
             Err(failure) => failure,
