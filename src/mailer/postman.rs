@@ -217,6 +217,8 @@ async fn until(instant: Option<Timestamp>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Checked, Days};
+    use crate::mailer::read_back::read_back;
 
     fn settings() -> MailerSettings {
         MailerSettings {
@@ -226,6 +228,44 @@ mod tests {
             retry: vec![Duration::from_mins(1), Duration::from_mins(5)],
             give_up_after: Duration::from_hours(1),
         }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_carried_like_any_other_letter_with_its_files() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("paynowd.db");
+        let quarantine = ledger::QuarantineLimits::default();
+        let settings_of = ledger::LedgerSettings { path, queue: 4, quarantine };
+        let ledger = Arc::new(Ledger::open(&settings_of, ledger::Role::Command).unwrap());
+        let now = Utc::now();
+        let order = ledger::ReportOrder {
+            days: Days::one(now.date_naive(), chrono_tz::UTC),
+            integrations: Vec::new(),
+            checked: Checked::default(),
+            recipients: vec!["owner@shop.example".into(), "not an address".into()],
+        };
+        let counted = ledger.reader().count_report(order, now).await.unwrap();
+        let run = ledger::Run { name: "nightly", started: now, summary: String::new() };
+        ledger.conclude_run(run, Some(counted), now).await.unwrap();
+
+        let mail = home.path().join("mail");
+        let settings = MailerSettings { way: Way::Directory(mail.clone()), ..settings() };
+        Postman::new(Arc::clone(&ledger), settings).round(&CancellationToken::new()).await.unwrap();
+        let mut states = Vec::new();
+        ledger
+            .reader()
+            .letters(|letter| {
+                states.push((letter.recipient, letter.state));
+                true
+            })
+            .unwrap();
+        let state = |recipient: &str, state: &str| (recipient.to_owned(), state.to_owned());
+        assert_eq!(states, [state("not an address", "refused"), state("owner@shop.example", "sent")]);
+        let files: Vec<_> = std::fs::read_dir(mail).unwrap().map(|file| file.unwrap().path()).collect();
+        let message = read_back(&std::fs::read(&files[0]).unwrap());
+        assert!(files.len() == 1 && message.text.contains("No payment was paid."), "{}", message.text);
+        assert!(message.files.len() == 2 && message.files[0].1.starts_with(b"id,integration,mode,reference,"));
+        assert_eq!(ledger.retry_letters(None, Utc::now()).await.unwrap(), 1);
     }
 
     #[test]

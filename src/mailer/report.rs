@@ -79,6 +79,8 @@ struct CurrencyView {
     rows: Vec<RowView>,
     /// What was paid and stands paid, where that is more than one row.
     total: Option<RowView>,
+    /// Money in dispute, and money that went back.
+    after: Vec<RowView>,
     /// Payments that came to nothing, in one line.
     unpaid: Option<String>,
 }
@@ -115,7 +117,6 @@ impl Page {
         let count: u64 = paid.iter().map(|(_, sum)| sum.count).sum();
         let sums: Vec<String> = paid.iter().map(|(currency, sum)| money(*currency, sum)).collect();
         let need_you = findings.need_you();
-        let (transactions, discrepancies) = (report.transactions_left_out, report.findings_left_out);
         Self {
             subject: wording::subject(days, &paid, need_you),
             days: wording::long(days),
@@ -137,27 +138,34 @@ impl Page {
                 format!("{more} more are in discrepancies.csv, and in the answer to")
             }),
             news: news(report),
-            totals: currencies(&totals.live),
+            totals: currencies(&totals.live, days.count() > 1),
             claims: totals.claims.iter().map(|(currency, sum)| claim(*currency, sum)).collect(),
             charts: charts(report),
             apart: apart(report),
-            test: currencies(&totals.test),
+            test: currencies(&totals.test, days.count() > 1),
             checked: wording::checked(&report.checked, totals.unaskable),
             health: health(report),
             head: hex::encode(report.health.head),
-            left_out: [
-                (transactions, "payment", "payments", "transactions"),
-                (discrepancies, "finding", "findings", "discrepancies"),
-            ]
-            .into_iter()
-            .filter(|(left, ..)| *left > 0)
-            .map(|(left, one, many, file)| {
-                let left = several(left, one, many);
-                format!("There was no room in {file}.csv for {left}; paynowd export writes all of them.")
-            })
-            .collect(),
+            left_out: left_out(report),
         }
     }
+}
+
+/// What the attached files had no room for.
+fn left_out(report: &Report) -> Vec<String> {
+    let mut said = Vec::new();
+    if report.transactions_left_out > 0 {
+        let left = several(report.transactions_left_out, "payment", "payments");
+        said.push(format!(
+            "There was no room in transactions.csv for {left} of these days: paynowd export has them all."
+        ));
+    }
+    if report.findings_left_out > 0 {
+        let left = several(report.findings_left_out, "finding", "findings");
+        let has_all = "paynowd discrepancies list has them all";
+        said.push(format!("There was no room in discrepancies.csv for the {left} least urgent: {has_all}."));
+    }
+    said
 }
 
 /// Text from outside as a letter may show it. Blanks that vanish may join what was no telephone number before.
@@ -189,7 +197,11 @@ fn finding(number: usize, row: &FindingRow, made: Timestamp) -> FindingView {
         about: name.into_iter().chain([row.integration.to_string(), age]).collect::<Vec<_>>().join(" · "),
         expected: fit(&row.expected, SIDE),
         found: fit(&row.found, SIDE),
-        next_step: row.class.next_step(),
+        next_step: if test {
+            "Nothing in the shop: this was a test. Tell whoever tests."
+        } else {
+            row.class.next_step()
+        },
         command: format!("paynowd discrepancies show {}", row.id),
     }
 }
@@ -209,40 +221,36 @@ fn news(report: &Report) -> Vec<String> {
         news.push(format!("Resolved since the last report: {}.", wording::count(findings.resolved)));
     }
     if findings.others > 0 {
-        let others = several(findings.others, "finding", "findings");
-        news.push(format!("Besides, {others} only good to know or about test money; see discrepancies.csv."));
+        let others = wording::count(findings.others);
+        news.push(format!("Only good to know, or about test money: {others} (see discrepancies.csv)."));
     }
     news
 }
 
 /// The totals, a table for each currency.
-fn currencies(totals: &[Total]) -> Vec<CurrencyView> {
+fn currencies(totals: &[Total], several_days: bool) -> Vec<CurrencyView> {
     let mut tables: BTreeMap<Currency, Vec<&Total>> = BTreeMap::new();
     for total in totals {
         tables.entry(total.currency).or_default().push(total);
     }
-    tables.into_iter().map(|(currency, totals)| table(currency, &totals)).collect()
+    tables.into_iter().map(|(currency, totals)| table(currency, &totals, several_days)).collect()
 }
 
-fn table(currency: Currency, totals: &[&Total]) -> CurrencyView {
-    let (money, rest): (Vec<&Total>, Vec<&Total>) = totals.iter().partition(|total| total.status.has_had_money());
-    let (mut rows, mut all, mut paid) = (Vec::new(), [Sum::default(); 3], 0);
-    // Money that stands first, then what is held, disputed or gone back.
-    let place = |total: &Total| (total.status != Status::Paid, total.status, total.method.clone());
-    let mut money = money;
-    money.sort_by_cached_key(|total| place(total));
-    for total in money {
-        let sums = [total.period, total.day_before, total.week_before];
-        if total.status.is_paid() {
-            paid += 1;
-            for (all, sum) in all.iter_mut().zip(sums) {
-                *all = all.and(sum);
-            }
-        }
+fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyView {
+    let sums = |total: &Total| [total.period, total.day_before, total.week_before];
+    let view = |total: &&Total| {
         let means = total.method.as_ref().map(|method| fit(method.as_str(), NAME));
         let label = format!("{}, {}", total.status.label(), means.unwrap_or_else(|| "means unknown".to_owned()));
-        rows.push(row(label, sums));
-    }
+        row(label, sums(total), several_days)
+    };
+    let (mut paid, rest): (Vec<&Total>, Vec<&Total>) = totals.iter().partition(|total| total.status.is_paid());
+    // What is the merchant's first, then what is still held; known means before unknown ones.
+    paid.sort_by_key(|total| (total.status != Status::Paid, total.status, total.method.is_none()));
+    let all = paid.iter().fold([Sum::default(); 3], |all, total| {
+        let [period, before, week] = sums(total);
+        [all[0].and(period), all[1].and(before), all[2].and(week)]
+    });
+    let (after, rest): (Vec<&Total>, Vec<&Total>) = rest.into_iter().partition(|total| total.status.has_had_money());
     let mut unpaid: BTreeMap<Status, u64> = BTreeMap::new();
     for total in rest.iter().filter(|total| total.period.count > 0) {
         *unpaid.entry(total.status).or_default() += total.period.count;
@@ -251,13 +259,14 @@ fn table(currency: Currency, totals: &[&Total]) -> CurrencyView {
         unpaid.into_iter().map(|(status, count)| format!("{} {}", wording::count(count), status.label())).collect();
     CurrencyView {
         currency: currency.label().to_owned(),
-        rows,
-        total: (paid > 1).then(|| row("All paid".to_owned(), all)),
+        rows: paid.iter().map(view).collect(),
+        total: (paid.len() > 1).then(|| row("All paid".to_owned(), all, several_days)),
+        after: after.iter().map(view).collect(),
         unpaid: (!unpaid.is_empty()).then(|| format!("Begun and not paid: {}.", unpaid.join(", "))),
     }
 }
 
-fn row(label: String, [period, before, week]: [Sum; 3]) -> RowView {
+fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> RowView {
     let unknown = if period.unknown > 0 {
         format!("{} of unknown amount; ", wording::count(period.unknown))
     } else {
@@ -268,10 +277,11 @@ fn row(label: String, [period, before, week]: [Sum; 3]) -> RowView {
         count: wording::count(period.count),
         sum: digits(period.ten_thousandths),
         before: format!(
-            "{unknown}day before {} · {}; 7-day mean {}",
+            "{unknown}day before {} · {}; 7-day mean {}{}",
             wording::count(before.count),
             digits(before.ten_thousandths),
-            digits(week.mean_of_a_week())
+            digits(week.mean_of_a_week()),
+            if several_days { " a day" } else { "" }
         ),
     }
 }
@@ -293,7 +303,8 @@ fn charts(report: &Report) -> Vec<ChartView> {
         let scaled = |sum: &Sum, full: u64| share(sum.ten_thousandths, largest, full);
         let days = window.each().map(|day| {
             let sum = sums.get(&day).copied().unwrap_or_default();
-            let (name, money) = (wording::chart_day(day), digits(sum.ten_thousandths));
+            let name = wording::chart_day(day);
+            let money = if sum.count == 0 { "–".to_owned() } else { digits(sum.ten_thousandths) };
             let bar = "#".repeat(usize::try_from(scaled(&sum, BAR)).unwrap_or(0));
             let line = format!("{name:<10} {money:>15}  {bar}").trim_end().to_owned();
             BarView { day: name, sum: money, percent: scaled(&sum, 100), line, reported: day >= report.days.first() }

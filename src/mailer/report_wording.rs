@@ -109,7 +109,7 @@ pub(super) fn age(age: TimeDelta) -> String {
 /// How large a file is.
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{} kB", count(bytes.div_ceil(1_000))),
+        0..10_000_000 => format!("{} kB", count(bytes.div_ceil(1_000))),
         _ => format!("{} MB", count(bytes.div_ceil(1_000_000))),
     }
 }
