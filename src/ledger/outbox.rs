@@ -1,6 +1,7 @@
 //! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -292,11 +293,13 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusq
                 (About::Payment { kind, payment }, token)
             }
             Some(run) => {
-                if !reports.contains_key(&run) {
-                    let (name, reported) = runs::reported(connection, run)?;
-                    reports.insert(run, (name, Arc::new(reported)));
-                }
-                let Some((name, reported)) = reports.get(&run) else { continue };
+                let (name, reported) = match reports.entry(run) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => {
+                        let (name, reported) = runs::reported(connection, run)?;
+                        unknown.insert((name, Arc::new(reported)))
+                    }
+                };
                 let token = chain::report_token(name, &reported.report.days, &recipient);
                 (About::Report(Arc::clone(reported)), token)
             }

@@ -31,7 +31,7 @@ pub(super) fn read_back(bytes: &[u8]) -> ReadBack {
         unquoted(body)
     };
     let (text, html) = (decoded(parts[0], "text/plain"), decoded(parts[1], "text/html"));
-    ReadBack { text, html, files, headers }
+    ReadBack { headers, text, html, files }
 }
 
 /// What stands between the boundaries that a head names.

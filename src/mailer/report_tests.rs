@@ -55,7 +55,7 @@ fn empty() -> Report {
 /// Fourteen days of sales up to 12 March.
 fn chart(label: &str, scale: i128) -> Vec<DayTotal> {
     let sales =
-        [210_00, 455_20, 0, 1_020_00, 388_75, 92_10, 610_00, 705_50, 0, 1_344_00, 810_40, 995_00, 640_25, 1_204_50];
+        [21_000, 45_520, 0, 102_000, 38_875, 9_210, 61_000, 70_550, 0, 134_400, 81_040, 99_500, 64_025, 120_450];
     let window = Days::up_to(day("2026-03-12"), 14, chrono_tz::UTC);
     let days = window.each().zip(sales).filter(|(_, cents)| *cents > 0);
     days.map(|(day, cents)| DayTotal {
@@ -85,18 +85,18 @@ fn row(id: i64, class: Class, reference: &str, expected: &str, found: &str, hour
 /// A day as most are.
 fn ordinary() -> Report {
     let live = vec![
-        total("USD", Status::Cancelled, None, [(2, 50_00), (1, 20_00), (9, 180_00)]),
-        total("USD", Status::AwaitingDelivery, Some("Visa"), [(2, 154_50), (0, 0), (3, 210_00)]),
-        total("USD", Status::Paid, None, [(1, 10_00), (0, 0), (0, 0)]),
-        total("USD", Status::Paid, Some("EcoCash"), [(31, 800_00), (19, 540_25), (151, 4_285_05)]),
-        total("USD", Status::Paid, Some("Visa"), [(7, 240_00), (3, 100_00), (20, 610_10)]),
-        total("USD", Status::Refunded, Some("Visa"), [(1, 15_00), (0, 0), (1, 12_00)]),
+        total("USD", Status::Cancelled, None, [(2, 5_000), (1, 2_000), (9, 18_000)]),
+        total("USD", Status::AwaitingDelivery, Some("Visa"), [(2, 15_450), (0, 0), (3, 21_000)]),
+        total("USD", Status::Paid, None, [(1, 1_000), (0, 0), (0, 0)]),
+        total("USD", Status::Paid, Some("EcoCash"), [(31, 80_000), (19, 54_025), (151, 428_505)]),
+        total("USD", Status::Paid, Some("Visa"), [(7, 24_000), (3, 10_000), (20, 61_010)]),
+        total("USD", Status::Refunded, Some("Visa"), [(1, 1_500), (0, 0), (1, 1_200)]),
     ];
     Report {
         checked: Checked { payments: 57, answered: 57, traced: 3, found: 1, ..Checked::default() },
         totals: Totals {
             live,
-            claims: vec![(currency("USD"), sum(1, 25_00))],
+            claims: vec![(currency("USD"), sum(1, 2_500))],
             chart: chart("USD", 1),
             ..Totals::default()
         },
@@ -122,7 +122,7 @@ fn ordinary() -> Report {
         held: vec![Held {
             status: Status::AwaitingDelivery,
             currency: currency("USD"),
-            sum: sum(5, 364_50),
+            sum: sum(5, 36_450),
             oldest: at("2026-03-08T09:00:00Z"),
         }],
         orders: Some(Orders { unpaid: 4, past_due: 1 }),
@@ -193,7 +193,7 @@ fn bad() -> Report {
 fn several_days() -> Report {
     let mut report = ordinary();
     report.days = Days::new(day("2026-03-10"), day("2026-03-12"), chrono_tz::Africa::Harare).unwrap();
-    let [period, before, week] = [sum(71, 2_435_25), sum(22, 710_40), sum(120, 3_130_65)];
+    let [period, before, week] = [sum(71, 243_525), sum(22, 71_040), sum(120, 313_065)];
     let most = report.totals.live.iter_mut().find(|total| total.period.count == 31).unwrap();
     (most.period, most.day_before, most.week_before) = (period, before, week);
     report
@@ -202,10 +202,10 @@ fn several_days() -> Report {
 /// A shop that takes both currencies, and tries something out.
 fn two_currencies() -> Report {
     let mut live = ordinary().totals.live;
-    live.push(total("ZWG", Status::Paid, Some("EcoCash"), [(3, 9_310_00), (0, 0), (12, 11_446_75)]));
+    live.push(total("ZWG", Status::Paid, Some("EcoCash"), [(3, 931_000), (0, 0), (12, 1_144_675)]));
     let mut sales = chart("USD", 1);
     sales.extend(chart("ZWG", 7).into_iter().skip(9));
-    sales.last_mut().unwrap().sum = sum(3, 9_310_00);
+    sales.last_mut().unwrap().sum = sum(3, 931_000);
     let names = [("shop", Mode::Live), ("shop-zig", Mode::Live), ("trial", Mode::Test)];
     let test = FindingRow { mode: Mode::Test, ..row(40, Class::Underpaid, "TEST-1", "1.00", "0.50", 2) };
     Report {
@@ -215,13 +215,13 @@ fn two_currencies() -> Report {
             live,
             chart: sales,
             test: vec![
-                total("USD", Status::Paid, Some("EcoCash"), [(4, 4_00), (0, 0), (0, 0)]),
-                total("USD", Status::Cancelled, None, [(1, 1_00), (0, 0), (0, 0)]),
+                total("USD", Status::Paid, Some("EcoCash"), [(4, 400), (0, 0), (0, 0)]),
+                total("USD", Status::Cancelled, None, [(1, 100), (0, 0), (0, 0)]),
             ],
             ..Totals::default()
         },
         findings: Findings { rows: vec![test], others: 1, ..Findings::default() },
-        unsettled: Some(vec![(currency("USD"), sum(61, 2_240_75)), (currency("ZWG"), sum(3, 9_310_00))]),
+        unsettled: Some(vec![(currency("USD"), sum(61, 224_075)), (currency("ZWG"), sum(3, 931_000))]),
         ..ordinary()
     }
 }

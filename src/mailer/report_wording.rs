@@ -13,10 +13,10 @@ pub(super) fn subject(days: &Days, paid: &[(Currency, Sum)], need_you: u64) -> S
     let count: u64 = paid.iter().map(|(_, sum)| sum.count).sum();
     let verb = if need_you == 1 { "needs" } else { "need" };
     let with = |shown: usize| {
-        let sums: String =
-            paid.iter().take(shown).map(|(currency, sum)| format!(", {}", money(*currency, sum))).collect();
-        let more = if shown < paid.len() { ", …" } else { "" };
-        format!("Paynow {}: {count} paid{sums}{more} — {need_you} {verb} you", short(days))
+        let sums = paid.iter().take(shown).map(|(currency, sum)| money(*currency, sum));
+        let more = (shown < paid.len()).then(|| "…".to_owned());
+        let paid: Vec<String> = std::iter::once(format!("{count} paid")).chain(sums).chain(more).collect();
+        format!("Paynow {}: {} — {need_you} {verb} you", short(days), paid.join(", "))
     };
     (0..=paid.len())
         .rev()
