@@ -18,7 +18,7 @@ use paynowd::ledger::{
 };
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Integration, Integrations, Key, Keys, Post, Protocol, Setup, Verified};
-use paynowd::reconciler::{Clock, Nightly, NightlySettings, Poller, PollerSettings, SweepSettings, sweep};
+use paynowd::reconciler::{Clock, Nightly, NightlySettings, Poller, PollerSettings, RunSettings, SweepSettings, sweep};
 use paynowd::simulator::{Misbehaviour, Mischief, SimulatedPayment, Simulator, SimulatorSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
@@ -447,9 +447,13 @@ async fn a_month_of_nights_passes_in_seconds() {
     house.until_confirmed("INV-1", Status::AwaitingDelivery).await;
     let (_keep, settings) = watch::channel(NightlySettings {
         schedule: "0 30 2 * * *".parse().unwrap(),
-        zone: chrono_tz::Africa::Harare,
-        look_back: Duration::from_hours(7 * 24),
-        sweep: PATIENT,
+        run: RunSettings {
+            zone: chrono_tz::Africa::Harare,
+            look_back: Duration::from_hours(7 * 24),
+            escrow_after: Duration::from_hours(7 * 24),
+            report_to: Vec::new(),
+            sweep: PATIENT,
+        },
     });
     let (ledger, integrations) = (Arc::clone(&house.ledger), Arc::clone(&house.integrations));
     let nightly = Nightly::new(ledger, integrations, settings, house.clock.clone());

@@ -8,6 +8,7 @@ mod orders;
 mod polls;
 mod queries;
 mod refused;
+mod reports;
 mod resolution;
 mod snapshot;
 mod sweep;

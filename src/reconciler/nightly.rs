@@ -75,8 +75,8 @@ impl Nightly {
                 Ok(self.ledger.note_run(NIGHTLY, now, now, "the ledger was opened for the first time".into()).await?)
             }
             Some(last) if due(&schedule, run.zone, last, now) => {
-                match reconcile(&self.ledger, &self.integrations, &self.clock, run, &Wanted::default()).await {
-                    Ok(Ran { days, checked, moves }) => {
+                match reconcile(&self.ledger, &self.integrations, &self.clock, &run, &Wanted::default()).await {
+                    Ok(Ran { days, checked, moves, .. }) => {
                         tracing::info!(
                             day = %days.last(),
                             payments = checked.payments,

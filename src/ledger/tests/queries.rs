@@ -115,7 +115,7 @@ async fn a_guid_in_upper_case_is_the_same_payment() {
 }
 
 /// How SQLite would go about `sql`, one step a line.
-fn plan(file: &Connection, sql: &str, values: impl Params) -> String {
+pub(super) fn plan(file: &Connection, sql: &str, values: impl Params) -> String {
     let mut plan = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = plan.query_map(values, |row| row.get::<_, String>(3)).unwrap();
     steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")

@@ -37,9 +37,9 @@ impl House {
         file.last_insert_rowid()
     }
 
-    async fn conclude(&self, changes: Changes) {
-        let run = Conclusion { name: "nightly", started: at(90), summary: String::new(), changes };
-        self.ledger.conclude(run, at(100)).await.unwrap();
+    async fn apply(&self, changes: Changes) {
+        let run = Run { name: "nightly", started: at(90), summary: String::new() };
+        self.ledger.conclude(Conclusion { run, changes, report: None }, at(100)).await.unwrap();
     }
 }
 
@@ -64,7 +64,7 @@ async fn a_run_looks_at_what_changed_what_is_still_asked_about_and_what_has_an_o
     let (_, case, ..) = house.seen(at(0)).remove(0);
     let mut changes = Changes::default();
     changes.add(case, opening(short("USD 20.00")));
-    house.conclude(changes).await;
+    house.apply(changes).await;
     assert_eq!(house.references(at(4)), ["INV-1", "INV-4", "INV-5"]);
     let held = &house.seen(at(4))[0].3;
     assert_eq!((held.len(), &held[0].says, held[0].open), (1, &short("USD 20.00"), true));
@@ -91,7 +91,7 @@ async fn an_order_is_found_by_the_payment_it_names_else_by_its_reference_and_lin
         changes.add(case, Diff::default());
     }
     assert_eq!(orders, ["INV-1", "INV-2", "OTHER-NAME"]);
-    house.conclude(changes).await;
+    house.apply(changes).await;
     let linked = |reference| {
         house.ask::<i64>(&format!(
             "SELECT payment_id FROM expectation WHERE payment_id IS NOT NULL AND reference = '{reference}'"
@@ -125,7 +125,7 @@ async fn what_changes_while_a_run_goes_on_is_left_to_the_next() {
         changes.add(case, opening(short("USD 20.00")));
     }
     house.post(1, "Paid", at(5)).await;
-    house.conclude(changes).await;
+    house.apply(changes).await;
     assert_eq!(house.story(1).discrepancies.len(), 0);
     assert_eq!(house.story(2).discrepancies.len(), 1);
 }
@@ -138,16 +138,16 @@ async fn the_same_finding_is_opened_once_however_often_it_is_decided() {
     for found in ["USD 20.00", "USD 19.00"] {
         let mut changes = Changes::default();
         changes.add(case, opening(short(found)));
-        house.conclude(changes).await;
+        house.apply(changes).await;
     }
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM discrepancy"), Some(1));
     let mut changes = Changes::default();
     changes.add(case, Diff { reword: vec![(1, short("USD 19.00"))], ..Diff::default() });
-    house.conclude(changes).await;
+    house.apply(changes).await;
     assert_eq!(house.ask::<String>("SELECT found FROM discrepancy").as_deref(), Some("USD 19.00"));
     let mut changes = Changes::default();
     changes.add(case, Diff { close: vec![(1, Class::Underpaid)], ..Diff::default() });
-    house.conclude(changes).await;
+    house.apply(changes).await;
     assert_eq!(
         house.ask::<String>("SELECT state || ' ' || resolution FROM discrepancy").as_deref(),
         Some("resolved no longer found")
