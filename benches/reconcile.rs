@@ -17,7 +17,7 @@ use paynowd::domain::{
     Amount, Announce, Expectation, IntegrationName, Mode, PollSchedule, Reference, Status, Step, Terms, Timestamp,
 };
 use paynowd::ledger::{
-    Admission, Booking, Conclusion, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Reader, Role,
+    Admission, Booking, Conclusion, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Reader, Role, Run,
 };
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Answer, Gateway, Integration, Integrations, Key, Keys, Post, Protocol, Setup};
@@ -134,14 +134,15 @@ async fn run(ledger: &Ledger, integrations: &Integrations) -> (Duration, usize) 
         zone: chrono_tz::Africa::Harare,
         look_back: Duration::from_hours(7 * 24),
         escrow_after: Duration::from_hours(7 * 24),
+        report_to: Vec::new(),
         sweep,
     };
     let started = Instant::now();
     let (_, changes) =
-        compare(ledger.reader(), integrations, settings, &Wanted::default(), now()).expect("a comparison");
+        compare(ledger.reader(), integrations, &settings, &Wanted::default(), now()).expect("a comparison");
     let opened = changes.opening().count();
-    let run = Conclusion { name: "nightly", started: now(), summary: String::new(), changes };
-    ledger.conclude(run, now()).await.expect("it is applied");
+    let run = Run { name: "nightly", started: now(), summary: String::new() };
+    ledger.conclude(Conclusion { run, changes, report: None }, now()).await.expect("it is applied");
     (started.elapsed(), opened)
 }
 

@@ -455,6 +455,7 @@ async fn a_month_of_nights_passes_in_seconds() {
             zone: chrono_tz::Africa::Harare,
             look_back: Duration::from_hours(7 * 24),
             escrow_after: Duration::from_hours(7 * 24),
+            report_to: Vec::new(),
             sweep: PATIENT,
         },
     });

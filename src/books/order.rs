@@ -156,13 +156,13 @@ pub(super) mod tests {
 
     const GUID: &str = "06f656ab-ed60-4a03-8373-a3321b4b3e68";
 
-            traces: true,
     pub(in crate::books) fn desk() -> OrderDesk {
         let account = |name: &str, mode, names_orders| Account {
             name: IntegrationName::parse(name).unwrap(),
             mode,
             names_orders,
             poll_url: Arc::new(|text| PollUrl::parse(text, &"https://www.paynow.co.zw".parse().unwrap()).ok()),
+            traces: true,
         };
         OrderDesk::new([account("shop", Mode::Live, true), account("button", Mode::Test, false)], Tz::Africa__Harare)
     }

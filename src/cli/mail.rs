@@ -11,7 +11,7 @@ use super::{Place, block_on, misconfigured};
 use crate::config::{Config, LedgerConfig};
 use crate::daemon;
 use crate::domain::Reference;
-use crate::ledger::{Ledger, LedgerError, LetterState, Reader, Role};
+use crate::ledger::{Ledger, LedgerError, LetterState, Reader, Role, Topic};
 use crate::mailer;
 
 #[derive(Debug, Subcommand)]
@@ -68,15 +68,12 @@ fn list(place: &Place, wanted: &ListArguments) -> Exit {
             if wanted.json {
                 return output::line(of_letter(&letter));
             }
-            let facts = &letter.payment.facts;
-            let reference = facts.reference.as_ref().map(ToString::to_string);
-            let reference = reference.or_else(|| facts.gateway_reference.as_ref().map(ToString::to_string));
             table.row([
                 letter.id.to_string(),
                 letter.written.format("%Y-%m-%d %H:%M:%S").to_string(),
                 letter.recipient,
-                letter.kind.to_string(),
-                reference.unwrap_or_else(|| "-".into()),
+                letter.about.code(),
+                reference(&letter.about),
                 letter.state,
                 letter.attempts.to_string(),
                 letter.error.unwrap_or_default(),
@@ -141,15 +138,41 @@ fn unavailable(error: &LedgerError) -> Exit {
     Exit::Unavailable
 }
 
+/// What people call that which a letter is about: an order, a transaction, or days.
+fn reference(about: &Topic) -> String {
+    match about {
+        Topic::Payment { payment, .. } => {
+            let facts = &payment.facts;
+            let reference = facts.reference.as_ref().map(ToString::to_string);
+            let reference = reference.or_else(|| facts.gateway_reference.as_ref().map(ToString::to_string));
+            reference.unwrap_or_else(|| "-".into())
+        }
+        Topic::Report { first, last } if first == last => first.to_string(),
+        Topic::Report { first, last } => format!("{first} to {last}"),
+    }
+}
+
+/// The days a letter reports, where it is a report.
+fn days(about: &Topic) -> Option<(String, String)> {
+    match about {
+        Topic::Payment { .. } => None,
+        Topic::Report { first, last } => Some((first.to_string(), last.to_string())),
+    }
+}
+
 /// A letter as scripts see it.
 pub(super) fn of_letter(letter: &LetterState) -> Value {
+    let payment = letter.about.payment();
+    let (first_day, last_day) = days(&letter.about).unzip();
     json!({
         "id": letter.id,
-        "integration": letter.payment.integration.as_str(),
-        "gateway_key": letter.payment.key.as_str(),
-        "reference": letter.payment.facts.reference.as_ref().map(Reference::as_str),
+        "integration": payment.map(|payment| payment.integration.as_str()),
+        "gateway_key": payment.map(|payment| payment.key.as_str()),
+        "reference": payment.and_then(|payment| payment.facts.reference.as_ref()).map(Reference::as_str),
+        "first_day": first_day,
+        "last_day": last_day,
         "recipient": letter.recipient,
-        "notice": letter.kind.code(),
+        "notice": letter.about.code(),
         "state": letter.state,
         "written": stamp(letter.written),
         "due": stamp(letter.due),

@@ -193,7 +193,7 @@ fn tell(story: &Story) {
         letters.row([
             letter.id.to_string(),
             letter.recipient.clone(),
-            letter.kind.to_string(),
+            letter.about.code(),
             letter.state.clone(),
             letter.attempts.to_string(),
             text(letter.error.clone()),

@@ -10,7 +10,7 @@ use super::{Place, block_on, misconfigured};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Checked, Days, GatewayKey, IntegrationName, Reference};
-use crate::ledger::{Changes, LedgerError, Moves, Reader};
+use crate::ledger::{Changes, Concluded, LedgerError, Moves, Reader};
 use crate::reconciler::{Ran, Wanted};
 
 #[derive(Debug, Options)]
@@ -148,7 +148,7 @@ fn kept(changes: &Changes) {
 
 /// What a run did, for people.
 fn tell(ran: &Ran) {
-    let Ran { days, checked, moves } = ran;
+    let Ran { days, checked, moves, concluded } = ran;
     output::line(format!("Reconciled {}.", in_words(days)));
     let Checked { payments, answered, unanswered, traced, found, left } = checked;
     output::line(format!(
@@ -165,6 +165,13 @@ fn tell(ran: &Ran) {
         table.row([(*class).to_owned(), opened.to_string(), kept.to_string(), closed.to_string()]);
     }
     table.print("everything adds up");
+    output::line(match concluded {
+        Concluded::Reported { letters: 0, need_you } => format!("{need_you} need you; there is nobody to write to"),
+        Concluded::Reported { letters, need_you } => format!("{need_you} need you; letters written: {letters}"),
+        Concluded::AlreadyReported | Concluded::Noted => {
+            "nobody is written to: not everything was looked at, or it was reported before".into()
+        }
+    });
 }
 
 fn in_words(days: &Days) -> String {
@@ -191,6 +198,14 @@ fn of_run(ran: &Ran) -> Value {
             "left": ran.checked.left,
         },
         "classes": of_moves(&ran.moves),
+        "need_you": match ran.concluded {
+            Concluded::Reported { need_you, .. } => Some(need_you),
+            Concluded::AlreadyReported | Concluded::Noted => None,
+        },
+        "letters": match ran.concluded {
+            Concluded::Reported { letters, .. } => letters,
+            Concluded::AlreadyReported | Concluded::Noted => 0,
+        },
     })
 }
 

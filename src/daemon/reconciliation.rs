@@ -44,7 +44,7 @@ pub async fn reconcile(config: &Config, wanted: &Wanted) -> Result<Ran, Reconcil
     let clock = Clock::system();
     let asker =
         if ledger.is_served()? { None } else { Some(Asker::start(config, &ledger, &integrations, &clock).await?) };
-    let ran = reconciler::reconcile(&ledger, &integrations, &clock, wiring::run(config), wanted).await;
+    let ran = reconciler::reconcile(&ledger, &integrations, &clock, &wiring::run(config), wanted).await;
     if let Some(asker) = asker {
         asker.stop().await;
     }
@@ -58,7 +58,7 @@ pub async fn reconcile(config: &Config, wanted: &Wanted) -> Result<Ran, Reconcil
 /// The ledger could not be read.
 pub fn compare(config: &Config, wanted: &Wanted, now: Timestamp) -> Result<(Days, Changes), LedgerError> {
     let integrations = Integrations::new(wiring::integrations(config));
-    reconciler::compare(&Reader::open(&config.ledger.path)?, &integrations, wiring::run(config), wanted, now)
+    reconciler::compare(&Reader::open(&config.ledger.path)?, &integrations, &wiring::run(config), wanted, now)
 }
 
 /// Somebody who asks what is due, for as long as the run takes.

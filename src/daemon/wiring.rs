@@ -105,6 +105,7 @@ pub(super) fn run(config: &Config) -> RunSettings {
         zone: reconcile.timezone,
         look_back: reconcile.look_back,
         escrow_after: reconcile.escrow_after,
+        report_to: reconcile.report_to.clone(),
         sweep: sweep(&config.poll),
     }
 }

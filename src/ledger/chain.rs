@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Amount, GatewayKey, IntegrationName, NoticeKind, Observation, Outcome, Payment, SaidAt, Status, Timestamp, Trust,
+    Amount, Days, GatewayKey, IntegrationName, NoticeKind, Observation, Outcome, Payment, SaidAt, Status, Timestamp,
+    Trust,
 };
 
 /// A SHA-256 digest.
@@ -98,8 +99,16 @@ pub(super) fn link(previous: &Link, entry: &Entry<'_>, body: &Link) -> Link {
 
 /// What tells one letter from all others, whatever becomes of its row: 128 bits of a digest over what it is about.
 pub(super) fn letter_token(payment: &Payment, kind: NoticeKind, recipient: &str) -> String {
-    let identity = [payment.integration.as_str(), payment.key.as_str(), &kind.code(), recipient].join("\n");
-    let digest = Sha256::digest(identity);
+    token(&[payment.integration.as_str(), payment.key.as_str(), &kind.code(), recipient])
+}
+
+/// The same for the letter of a run. It begins as no integration is called.
+pub(super) fn report_token(run: &str, days: &Days, recipient: &str) -> String {
+    token(&["", run, &days.first().to_string(), &days.last().to_string(), recipient])
+}
+
+fn token(identity: &[&str]) -> String {
+    let digest = Sha256::digest(identity.join("\n"));
     hex::encode(digest.get(..16).unwrap_or(&digest))
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
+use super::report::Counted;
 use super::rows::millis;
+use super::runs::{Concluded, Run};
 use super::snapshot::Case;
 use super::writer::Desk;
 use super::{discrepancies, runs, traces};
@@ -71,24 +73,22 @@ impl Changes {
     }
 }
 
-/// A run that has come to its end.
+/// The end of a run.
 #[derive(Clone, Debug)]
 pub struct Conclusion {
-    /// What the run is called.
-    pub name: &'static str,
-    /// When it began.
-    pub started: Timestamp,
-    /// What it did, for people.
-    pub summary: String,
+    /// The run.
+    pub run: Run,
     /// What it decided.
     pub changes: Changes,
+    /// What it reports; `None` if nobody is to be written to.
+    pub report: Option<Counted>,
 }
 
-/// Applies what the run decided and notes that it has been, at once: after a crash, both or neither.
-pub(super) fn conclude(desk: &Desk<'_>, run: &Conclusion, now: Timestamp) -> rusqlite::Result<()> {
-    apply(desk, &run.changes, now)?;
-    // What is reported is what stands now, so whoever writes the letter does it here, between the two.
-    runs::note(desk, run.name, run.started, now, &run.summary)
+/// Applies what the run decided, reports what stands then, and notes that the run has been: after a crash, all of it or
+/// nothing.
+pub(super) fn conclude(desk: &mut Desk<'_>, conclusion: &Conclusion, now: Timestamp) -> rusqlite::Result<Concluded> {
+    apply(desk, &conclusion.changes, now)?;
+    runs::conclude(desk, &conclusion.run, conclusion.report.as_ref(), now)
 }
 
 /// Opens, rewords and closes. What has changed since the run looked is left to the next one.

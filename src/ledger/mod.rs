@@ -17,6 +17,8 @@ mod quarantine;
 mod query;
 mod record;
 mod repeats;
+mod report;
+mod report_shape;
 mod resolution;
 mod rows;
 mod runs;
@@ -34,6 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
@@ -43,20 +46,22 @@ pub use due::Due;
 pub use error::LedgerError;
 pub use expectations::{Booking, Expected, OnConflict, Orders};
 pub use money::MoneyFilter;
-pub use outbox::{Attempt, Letter, LetterState};
+pub use outbox::{About, Attempt, Letter, LetterState, Topic};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use record::Recorded;
 pub use repeats::Repeats;
+pub use report::{Counted, ReportOrder};
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
+pub use runs::{Concluded, Reported, Run};
 pub use settlements::Matched;
 pub use snapshot::{Case, Named, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Expectation, MerchantTrace, Observation, Payment, Settlement, Terms, Timestamp};
+use crate::domain::{Days, Expectation, MerchantTrace, Observation, Payment, Settlement, Terms, Timestamp};
 use crate::protocol::Verified;
 use writer::{Bells, Writer};
 
@@ -341,12 +346,14 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| runs::note(desk, name, started, finished, &summary)).await
     }
 
-    /// Applies what a run decided and notes that it has been: all of it, or nothing.
+    /// Applies what a run decided and notes that it has ended `now`. With a report, that is completed by what does not
+    /// add up then, stored with the run and put into the outbox; days that were reported before are not reported again.
+    /// All of it, or nothing.
     ///
     /// # Errors
-    /// Not stored; the run will be made up.
-    pub async fn conclude(&self, run: Conclusion, now: Timestamp) -> Result<(), LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| changes::conclude(desk, &run, now)).await
+    /// Not stored; the run will be made up, and nobody has been written to.
+    pub async fn conclude(&self, conclusion: Conclusion, now: Timestamp) -> Result<Concluded, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| changes::conclude(desk, &conclusion, now)).await
     }
 
     /// Whether the writer answers and the file can be locked for writing.
@@ -477,6 +484,31 @@ impl Reader {
     /// The ledger could not be read; look again later.
     pub async fn last_run(&self, name: &'static str) -> Result<Option<Timestamp>, LedgerError> {
         self.read(move |connection| runs::last(connection, name)).await
+    }
+
+    /// The last civil day that a run of this name has reported.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn last_reported(&self, name: &'static str) -> Result<Option<NaiveDate>, LedgerError> {
+        self.read(move |connection| runs::last_reported(connection, name)).await
+    }
+
+    /// Whether a run of this name has reported these days, so that there is nothing to count for them.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn is_reported(&self, name: &'static str, days: Days) -> Result<bool, LedgerError> {
+        self.read(move |connection| runs::is_reported(connection, name, &days)).await
+    }
+
+    /// Counts what a report about the days of `order` has to tell, all but what does not add up: that is read when the
+    /// run is concluded. Reads every payment that changed since two weeks before, and keeps none of them.
+    ///
+    /// # Errors
+    /// The ledger could not be read; the run will be made up.
+    pub async fn count_report(&self, order: ReportOrder, now: Timestamp) -> Result<Counted, LedgerError> {
+        self.read(move |connection| report::count(connection, &order, now)).await
     }
 
     /// Hands the payments that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.

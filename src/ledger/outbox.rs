@@ -1,13 +1,21 @@
 //! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use chrono::NaiveDate;
+use rusqlite::{Connection, Row, params};
 
 use super::chain;
 use super::rows::{self, millis};
+use super::runs::{self, Reported};
 use super::writer::Desk;
 use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
+
+/// The notice of a letter that tells what a run found. Letters about a payment have the code of their kind.
+const REPORT: &str = "report";
 
 /// A letter that is due.
 #[derive(Clone, Debug)]
@@ -16,16 +24,75 @@ pub struct Letter {
     pub id: i64,
     /// To whom.
     pub recipient: String,
-    /// Why.
-    pub kind: NoticeKind,
-    /// The payment as it stands.
-    pub payment: Payment,
+    /// What it tells.
+    pub about: About,
     /// When the fact it tells was stored.
     pub written: Timestamp,
     /// How often it has been tried.
     pub attempts: u32,
     /// The same for every attempt at this letter, and for no other: tells nothing of the payment.
     pub token: String,
+}
+
+/// What a letter tells.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// That a payment has reached a state.
+    Payment {
+        /// Why it is told.
+        kind: NoticeKind,
+        /// The payment as it stands.
+        payment: Box<Payment>,
+    },
+    /// What a run found. Shared by all who are told.
+    Report(Arc<Reported>),
+}
+
+impl About {
+    /// The stable code of why the letter is written.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Payment { kind, .. } => kind.code(),
+            Self::Report(_) => REPORT.to_owned(),
+        }
+    }
+}
+
+/// What a letter is about, as `mail list` shows it.
+#[derive(Clone, Debug)]
+pub enum Topic {
+    /// A payment.
+    Payment {
+        /// Why it is told.
+        kind: NoticeKind,
+        /// The payment as it stands.
+        payment: Box<Payment>,
+    },
+    /// The report about these civil days.
+    Report {
+        /// The first of them.
+        first: NaiveDate,
+        /// The last of them.
+        last: NaiveDate,
+    },
+}
+
+impl Topic {
+    /// The stable code of why the letter is written.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Payment { kind, .. } => kind.code(),
+            Self::Report { .. } => REPORT.to_owned(),
+        }
+    }
+
+    /// The payment, where it is about one.
+    pub fn payment(&self) -> Option<&Payment> {
+        match self {
+            Self::Payment { payment, .. } => Some(payment),
+            Self::Report { .. } => None,
+        }
+    }
 }
 
 /// A letter as `mail list` shows it.
@@ -35,10 +102,8 @@ pub struct LetterState {
     pub id: i64,
     /// To whom.
     pub recipient: String,
-    /// Why.
-    pub kind: NoticeKind,
-    /// The payment it is about.
-    pub payment: Payment,
+    /// What it is about.
+    pub about: Topic,
     /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn` after a try that may have reached its recipient.
     pub state: String,
     /// When the fact it tells was stored.
@@ -130,6 +195,18 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Writes the letter of a run to each recipient. Returns how many.
+pub(super) fn report(desk: &mut Desk<'_>, run: i64, recipients: &[String], now: Timestamp) -> rusqlite::Result<usize> {
+    let mut insert = desk.connection.prepare_cached(
+        "INSERT INTO outbox (run_id, notice, recipient, state, written, due) VALUES (?1, ?2, ?3, 'waiting', ?4, ?4)",
+    )?;
+    let letters = recipients.iter().try_fold(0, |letters, recipient| {
+        Ok::<_, rusqlite::Error>(letters + insert.execute(params![run, REPORT, recipient, millis(now)])?)
+    })?;
+    desk.wake_mailer();
+    Ok(letters)
+}
+
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Condition) -> rusqlite::Result<bool> {
     let told = |of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
@@ -217,28 +294,56 @@ pub(super) fn move_along(desk: &mut Desk<'_>, by: Duration, now: Timestamp) -> r
 
 /// The letters due at `now`, the oldest first, at most `limit`.
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Letter>> {
-    connection
-        .prepare_cached(&due_statement())?
-        .query_map(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-            let (payment, recipient) = (rows::payment(row)?.1, row.get::<_, String>(rows::PAYMENT_COLUMNS + 1)?);
-            let kind = rows::text(row, rows::PAYMENT_COLUMNS + 2, NoticeKind::from_code)?;
-            Ok(Letter {
-                id: row.get(rows::PAYMENT_COLUMNS)?,
-                kind,
-                written: rows::instant(row, rows::PAYMENT_COLUMNS + 3)?,
-                attempts: row.get(rows::PAYMENT_COLUMNS + 4)?,
-                token: chain::letter_token(&payment, kind, &recipient),
-                recipient,
-                payment,
-            })
-        })?
-        .collect()
+    let mut reports: HashMap<i64, (String, Arc<Reported>)> = HashMap::new();
+    let mut statement = connection.prepare_cached(&due_statement())?;
+    let mut letters = statement.query(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut due = Vec::new();
+    while let Some(row) = letters.next()? {
+        let recipient: String = row.get("recipient")?;
+        let (about, token) = match row.get::<_, Option<i64>>("run_id")? {
+            None => {
+                let (kind, payment) = of_payment(row)?;
+                let token = chain::letter_token(&payment, kind, &recipient);
+                (About::Payment { kind, payment }, token)
+            }
+            Some(run) => {
+                let (name, reported) = match reports.entry(run) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => {
+                        let (name, reported) = runs::reported(connection, run)?;
+                        unknown.insert((name, Arc::new(reported)))
+                    }
+                };
+                let token = chain::report_token(name, &reported.report.days, &recipient);
+                (About::Report(Arc::clone(reported)), token)
+            }
+        };
+        due.push(Letter {
+            id: row.get(rows::PAYMENT_COLUMNS)?,
+            recipient,
+            about,
+            written: rows::instant(row, WRITTEN)?,
+            attempts: row.get("attempts")?,
+            token,
+        });
+    }
+    Ok(due)
+}
+
+/// Where a letter's notice stands after the columns of its payment.
+const NOTICE: usize = rows::PAYMENT_COLUMNS + 1;
+/// Where it says when it was written.
+const WRITTEN: usize = rows::PAYMENT_COLUMNS + 2;
+
+/// What a letter about a payment is about.
+fn of_payment(row: &Row<'_>) -> rusqlite::Result<(NoticeKind, Box<Payment>)> {
+    Ok((rows::text(row, NOTICE, NoticeKind::from_code)?, Box::new(rows::payment(row)?.1)))
 }
 
 pub(super) fn due_statement() -> String {
     format!(
-        "SELECT {}, outbox.id, recipient, notice, written, attempts FROM outbox \
-         JOIN payment ON payment.id = outbox.payment_id JOIN integration ON integration.id = integration_id \
+        "SELECT {}, outbox.id, notice, written, recipient, attempts, run_id FROM outbox \
+         LEFT JOIN payment ON payment.id = outbox.payment_id LEFT JOIN integration ON integration.id = integration_id \
          WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
         rows::PAYMENT
     )
@@ -258,22 +363,29 @@ pub(super) fn list(
     mut each: impl FnMut(LetterState) -> bool,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {}, outbox.id, recipient, notice, state, written, outbox.due, settled, attempts, error FROM outbox \
-         JOIN payment ON payment.id = outbox.payment_id JOIN integration ON integration.id = integration_id \
+        "SELECT {}, outbox.id, notice, written, outbox.due, settled, first_day, last_day, recipient, state, attempts, \
+         error FROM outbox LEFT JOIN payment ON payment.id = outbox.payment_id \
+         LEFT JOIN integration ON integration.id = integration_id LEFT JOIN run ON run.id = outbox.run_id \
          WHERE ?1 IS NULL OR outbox.payment_id = ?1 ORDER BY outbox.id DESC",
         rows::PAYMENT
     ))?;
     let mut letters = statement.query([payment])?;
     while let Some(row) = letters.next()? {
+        let about = if row.get_ref(NOTICE)?.as_str()? == REPORT {
+            let day = |at| rows::text(row, at, |text| text.parse().ok());
+            Topic::Report { first: day(WRITTEN + 3)?, last: day(WRITTEN + 4)? }
+        } else {
+            let (kind, payment) = of_payment(row)?;
+            Topic::Payment { kind, payment }
+        };
         let letter = LetterState {
-            payment: rows::payment(row)?.1,
             id: row.get(rows::PAYMENT_COLUMNS)?,
-            recipient: row.get(rows::PAYMENT_COLUMNS + 1)?,
-            kind: rows::text(row, rows::PAYMENT_COLUMNS + 2, NoticeKind::from_code)?,
+            recipient: row.get("recipient")?,
+            about,
             state: row.get("state")?,
-            written: rows::instant(row, rows::PAYMENT_COLUMNS + 4)?,
-            due: rows::instant(row, rows::PAYMENT_COLUMNS + 5)?,
-            settled: rows::maybe_instant(row, rows::PAYMENT_COLUMNS + 6)?,
+            written: rows::instant(row, WRITTEN)?,
+            due: rows::instant(row, WRITTEN + 1)?,
+            settled: rows::maybe_instant(row, WRITTEN + 2)?,
             attempts: row.get("attempts")?,
             error: row.get("error")?,
         };

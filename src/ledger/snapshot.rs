@@ -84,15 +84,26 @@ pub struct Snapshot {
 }
 
 impl Reader {
+    /// Another connection to the same ledger: what is read by it keeps no other reader waiting.
+    ///
+    /// # Errors
+    /// The ledger could not be opened.
+    pub fn apart(&self) -> Result<Self, LedgerError> {
+        Self::open(&self.path()?)
+    }
+
     /// The ledger as it is at this moment, apart from all other reading. Blocks.
     ///
     /// # Errors
     /// The ledger could not be opened or read.
     pub fn snapshot(&self) -> Result<Snapshot, LedgerError> {
-        let path = self.read_here(|connection| Ok(connection.path().map(PathBuf::from)))?;
-        let connection = schema::open_reader(&path.ok_or(LedgerError::Closed)?)?;
+        let connection = schema::open_reader(&self.path()?)?;
         connection.execute_batch("BEGIN").map_err(LedgerError::read)?;
         Ok(Snapshot { connection })
+    }
+
+    fn path(&self) -> Result<PathBuf, LedgerError> {
+        self.read_here(|connection| Ok(connection.path().map(PathBuf::from)))?.ok_or(LedgerError::Closed)
     }
 
     /// What `case` is called. Blocks: for commands.

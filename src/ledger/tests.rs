@@ -8,7 +8,9 @@ mod orders;
 mod polls;
 mod queries;
 mod refused;
+mod reports;
 mod resolution;
+mod snapshot;
 mod sweep;
 mod verify;
 

@@ -6,34 +6,45 @@ use chrono::Datelike;
 use lettre::Message;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
-use super::shown::{shell_word, shown};
+use super::shown::shell_word;
 use super::wording::{self, Certainty};
+use super::{report, shown};
 use crate::domain::{Mode, NoticeKind, Payment, Timestamp};
+use crate::ledger::About;
 
 const TEXT: &str = include_str!("templates/letter.txt");
 const HTML: &str = include_str!("templates/letter.html");
+/// What an attached table is.
+const TABLE: &str = "text/csv; charset=utf-8";
 /// How long a Message-ID may be, in bytes: with `.eml` behind it, it is also a file name.
 const MESSAGE_ID_LENGTH: usize = 200;
 
 /// What is to be told, to whom: an entry of the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Letter {
     /// `local@domain`, without angle brackets: letters, digits and `. _ + = -`, at most 200 bytes. The same for every
     /// attempt at the same letter, so that a repeat is recognised; no secret and no poll-URL GUID in it.
     pub message_id: String,
     /// The recipient's address, from the configuration.
     pub recipient: String,
-    /// Why the letter is written.
-    pub kind: NoticeKind,
-    /// The payment, as it stood then.
-    pub payment: Payment,
+    /// What it tells.
+    pub about: About,
     /// When the ledger decided to write: the letter's `Date`, the same for every attempt.
     pub written: Timestamp,
+}
+
+/// What a letter says, before it is addressed.
+pub(super) struct Content {
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) html: String,
+    /// Files that go with it, by name: tables of comma-separated values.
+    pub(super) attachments: Vec<(&'static str, Vec<u8>)>,
 }
 
 /// A letter ready to travel; made only by [`compose`].
@@ -63,6 +74,9 @@ pub enum ComposeError {
     /// A template of ours is wrong.
     #[error("cannot fill in a letter's template")]
     Template(#[from] minijinja::Error),
+    /// The kind of an attachment is none. Ours are constant.
+    #[error("cannot name the kind of an attachment")]
+    Attachment,
     /// The message could not be put together.
     #[error("cannot put a letter together")]
     Message(#[from] lettre::error::Error),
@@ -110,24 +124,34 @@ pub fn compose(letter: &Letter, from: &Mailbox, zone: chrono_tz::Tz) -> Result<C
         return Err(ComposeError::Written(letter.written));
     }
 
-    let page = Page::of(letter, zone);
-    let (text, html) = page.rendered()?;
+    let content = match &letter.about {
+        About::Payment { kind, payment } => Page::of(*kind, payment, zone).content()?,
+        About::Report(reported) => report::content(reported)?,
+    };
     let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
-    let message = Message::builder()
+    let builder = Message::builder()
         .message_id(Some(format!("<{}>", letter.message_id)))
         .date(SystemTime::from(letter.written))
         .from(from.clone())
         .to(recipient)
-        .subject(page.subject.clone())
-        .raw_header(automatic)
-        .multipart(
-            MultiPart::alternative()
-                .singlepart(part(ContentType::TEXT_PLAIN, text))
-                .singlepart(part(ContentType::TEXT_HTML, html)),
-        )?;
+        .subject(content.subject.clone())
+        .raw_header(automatic);
+    let words = MultiPart::alternative()
+        .singlepart(part(ContentType::TEXT_PLAIN, content.text))
+        .singlepart(part(ContentType::TEXT_HTML, content.html));
+    let message = if content.attachments.is_empty() {
+        builder.multipart(words)?
+    } else {
+        let table = ContentType::parse(TABLE).map_err(|_| ComposeError::Attachment)?;
+        let files = content.attachments.into_iter();
+        let attach = |all: MultiPart, (name, bytes): (&str, Vec<u8>)| {
+            all.singlepart(Attachment::new(name.to_owned()).body(bytes, table.clone()))
+        };
+        builder.multipart(files.fold(MultiPart::mixed().multipart(words), attach))?
+    };
     Ok(Composed {
         message_id: letter.message_id.clone(),
-        subject: page.subject,
+        subject: content.subject,
         envelope: message.envelope().clone(),
         bytes: message.formatted(),
     })
@@ -188,8 +212,7 @@ struct Fact {
 }
 
 impl Page {
-    fn of(letter: &Letter, zone: chrono_tz::Tz) -> Self {
-        let (kind, payment) = (letter.kind, &letter.payment);
+    fn of(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Self {
         let certainty = Certainty::of(kind, payment.trust);
         Self {
             subject: wording::subject(kind, payment),
@@ -202,15 +225,24 @@ impl Page {
         }
     }
 
-    /// The text and the HTML.
-    fn rendered(&self) -> Result<(String, String), minijinja::Error> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let page = Value::from(Serde(self));
-        let text = environment.render_named_str("letter.txt", TEXT, page.clone())?;
-        let html = environment.render_named_str("letter.html", HTML, page)?;
-        Ok((text + "\n", html + "\n"))
+    fn content(self) -> Result<Content, minijinja::Error> {
+        let (text, html) = rendered(&self, ("letter.txt", TEXT), ("letter.html", HTML))?;
+        Ok(Content { subject: self.subject, text, html, attachments: Vec::new() })
     }
+}
+
+/// The text and the HTML of a page, by the templates of these names; what is for HTML is escaped.
+pub(super) fn rendered<P: Serialize>(
+    page: &P,
+    text: (&str, &str),
+    html: (&str, &str),
+) -> Result<(String, String), minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let page = Value::from(Serde(page));
+    let text = environment.render_named_str(text.0, text.1, page.clone())?;
+    let html = environment.render_named_str(html.0, html.1, page)?;
+    Ok((text + "\n", html + "\n"))
 }
 
 /// The facts worth a line of their own, in the order a shop owner looks for them.

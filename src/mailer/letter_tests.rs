@@ -62,8 +62,7 @@ fn letter(kind: NoticeKind, payment: Payment) -> Letter {
     Letter {
         message_id: "40222.paid.1@shop.example".into(),
         recipient: "owner@shop.example".into(),
-        kind,
-        payment,
+        about: About::Payment { kind, payment: Box::new(payment) },
         written: at("2026-07-31T12:05:02Z"),
     }
 }

@@ -6,6 +6,8 @@ mod letter;
 mod postman;
 #[cfg(test)]
 mod read_back;
+mod report;
+mod report_wording;
 mod shown;
 mod smtp;
 mod wording;

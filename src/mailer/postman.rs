@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
 use crate::domain::Timestamp;
-use crate::ledger::{self, Attempt, Ledger, LedgerError};
+use crate::ledger::{self, About, Attempt, Ledger, LedgerError};
 
 /// How many letters are taken on one round.
 const BAG: usize = 64;
@@ -141,14 +141,17 @@ impl Postman {
 
     /// Tries to deliver one letter and says what became of it.
     async fn carry(&mut self, letter: ledger::Letter) -> Attempt {
-        let reference = letter.payment.facts.reference.clone();
-        let reference = reference.as_ref().map(tracing::field::display);
+        let payment = match &letter.about {
+            About::Payment { payment, .. } => payment.facts.reference.clone(),
+            About::Report(_) => None,
+        };
+        let reference = payment.as_ref().map(tracing::field::display);
+        let notice = letter.about.code();
         let (written, attempts) = (letter.written, letter.attempts);
         let wanted = Letter {
             message_id: format!("{}@{}", letter.token, self.settings.from.email.domain()),
             recipient: letter.recipient,
-            kind: letter.kind,
-            payment: letter.payment,
+            about: letter.about,
             written,
         };
         let delivered = match compose(&wanted, &self.settings.from, self.settings.zone) {
@@ -161,7 +164,7 @@ impl Postman {
         self.resting_until = None;
         let failure = match delivered {
             Ok(()) => {
-                tracing::info!(letter.id, letter.notice = %wanted.kind, payment.reference = reference, "letter sent");
+                tracing::info!(letter.id, letter.notice = notice, payment.reference = reference, "letter sent");
                 return Attempt::Sent;
             }
             Err(failure) => failure,
@@ -216,6 +219,9 @@ async fn until(instant: Option<Timestamp>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Checked, Days};
+    use crate::ledger::{Changes, Conclusion};
+    use crate::mailer::read_back::read_back;
 
     fn settings() -> MailerSettings {
         MailerSettings {
@@ -225,6 +231,45 @@ mod tests {
             retry: vec![Duration::from_mins(1), Duration::from_mins(5)],
             give_up_after: Duration::from_hours(1),
         }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_carried_like_any_other_letter_with_its_files() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("paynowd.db");
+        let quarantine = ledger::QuarantineLimits::default();
+        let settings_of = ledger::LedgerSettings { path, queue: 4, quarantine };
+        let ledger = Arc::new(Ledger::open(&settings_of, ledger::Role::Command).unwrap());
+        let now = Utc::now();
+        let order = ledger::ReportOrder {
+            days: Days::one(now.date_naive(), chrono_tz::UTC),
+            integrations: Vec::new(),
+            checked: Checked::default(),
+            recipients: vec!["owner@shop.example".into(), "not an address".into()],
+        };
+        let counted = ledger.reader().count_report(order, now).await.unwrap();
+        let run = ledger::Run { name: "nightly", started: now, summary: String::new() };
+        let changes = Changes::default();
+        ledger.conclude(Conclusion { run, changes, report: Some(counted) }, now).await.unwrap();
+
+        let mail = home.path().join("mail");
+        let settings = MailerSettings { way: Way::Directory(mail.clone()), ..settings() };
+        Postman::new(Arc::clone(&ledger), settings).round(&CancellationToken::new()).await.unwrap();
+        let mut states = Vec::new();
+        ledger
+            .reader()
+            .letters(|letter| {
+                states.push((letter.recipient, letter.state));
+                true
+            })
+            .unwrap();
+        let state = |recipient: &str, state: &str| (recipient.to_owned(), state.to_owned());
+        assert_eq!(states, [state("not an address", "refused"), state("owner@shop.example", "sent")]);
+        let files: Vec<_> = std::fs::read_dir(mail).unwrap().map(|file| file.unwrap().path()).collect();
+        let message = read_back(&std::fs::read(&files[0]).unwrap());
+        assert!(files.len() == 1 && message.text.contains("No payment was paid."), "{}", message.text);
+        assert!(message.files.len() == 2 && message.files[0].1.starts_with(b"id,integration,mode,reference,"));
+        assert_eq!(ledger.retry_letters(None, Utc::now()).await.unwrap(), 1);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! A letter read back, for tests: headers and parts, without the library that wrote it.
 
-/// Headers and the two decoded parts of a message, read back without the library that wrote it.
+use base64::Engine as _;
+
+/// Headers and the decoded parts of a message, read back without the library that wrote it.
 pub(super) struct ReadBack {
     pub(super) headers: Vec<(String, String)>,
     pub(super) text: String,
     pub(super) html: String,
+    /// Attached files: what their part says of them, and their bytes.
+    pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
 pub(super) fn read_back(bytes: &[u8]) -> ReadBack {
@@ -13,16 +17,39 @@ pub(super) fn read_back(bytes: &[u8]) -> ReadBack {
     assert!(!message.replace("\r\n", "").contains(['\r', '\n']), "a bare line end");
     let (head, body) = message.split_once("\r\n\r\n").unwrap();
     let headers = headers(head);
-    let boundary = headers.iter().find_map(|(_, value)| value.split_once("boundary=\"")).unwrap().1;
-    let boundary = format!("--{}", boundary.split('"').next().unwrap());
-    let parts: Vec<&str> = body.split(&boundary).collect();
-    assert_eq!((parts.len(), parts[3].trim()), (4, "--"), "{message}");
+    let mut parts = parts(head, body);
+    let mut files = Vec::new();
+    if head.contains("multipart/mixed") {
+        files = parts.split_off(1).into_iter().map(file).collect();
+        let (head, body) = parts[0].split_once("\r\n\r\n").unwrap();
+        parts = self::parts(head, body);
+    }
+    assert_eq!(parts.len(), 2, "{message}");
     let decoded = |part: &str, kind: &str| {
-        let (head, body) = part.trim_start().split_once("\r\n\r\n").unwrap();
+        let (head, body) = part.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(kind) && head.contains("quoted-printable"), "{head}");
-        unquoted(body.strip_suffix("\r\n").unwrap())
+        unquoted(body)
     };
-    ReadBack { text: decoded(parts[1], "text/plain"), html: decoded(parts[2], "text/html"), headers }
+    let (text, html) = (decoded(parts[0], "text/plain"), decoded(parts[1], "text/html"));
+    ReadBack { headers, text, html, files }
+}
+
+/// What stands between the boundaries that a head names.
+fn parts<'a>(head: &str, body: &'a str) -> Vec<&'a str> {
+    let boundary = format!("--{}", head.split_once("boundary=\"").unwrap().1.split('"').next().unwrap());
+    let mut parts: Vec<&str> = body.split(&boundary).collect();
+    assert_eq!(parts.pop().unwrap().trim(), "--");
+    parts.into_iter().skip(1).map(|part| part.trim_start().strip_suffix("\r\n").unwrap()).collect()
+}
+
+fn file(part: &str) -> (String, Vec<u8>) {
+    let (head, body) = part.split_once("\r\n\r\n").unwrap();
+    let bytes = if head.contains("base64") {
+        base64::engine::general_purpose::STANDARD.decode(body.replace("\r\n", "")).unwrap()
+    } else {
+        body.as_bytes().to_vec()
+    };
+    (head.to_owned(), bytes)
 }
 
 fn headers(head: &str) -> Vec<(String, String)> {

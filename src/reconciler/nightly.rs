@@ -52,8 +52,12 @@ impl Nightly {
     /// Looks at the clock on every beat until `shutdown`. The only one who runs, so runs never overlap.
     pub async fn run(self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         loop {
-            if let Err(error) = self.look(self.clock.now()).await {
-                tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+            tokio::select! {
+                // A run that is cut off has applied nothing; it is made up after the start.
+                () = shutdown.cancelled() => return,
+                looked = self.look(self.clock.now()) => if let Err(error) = looked {
+                    tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+                }
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -71,8 +75,8 @@ impl Nightly {
                 Ok(self.ledger.note_run(NIGHTLY, now, now, "the ledger was opened for the first time".into()).await?)
             }
             Some(last) if due(&schedule, run.zone, last, now) => {
-                match reconcile(&self.ledger, &self.integrations, &self.clock, run, &Wanted::default()).await {
-                    Ok(Ran { days, checked, moves }) => {
+                match reconcile(&self.ledger, &self.integrations, &self.clock, &run, &Wanted::default()).await {
+                    Ok(Ran { days, checked, moves, .. }) => {
                         tracing::info!(
                             day = %days.last(),
                             payments = checked.payments,

@@ -11,8 +11,11 @@ use tokio::task::JoinSet;
 
 use super::survey::survey;
 use super::{Clock, SweepSettings, sweep};
+use crate::domain::report::recipients;
 use crate::domain::{Checked, Days, IntegrationName, Timestamp};
-use crate::ledger::{Changes, Conclusion, Ledger, LedgerError, Moves, Reader, Sweep};
+use crate::ledger::{
+    Changes, Concluded, Conclusion, Counted, Ledger, LedgerError, Moves, Reader, ReportOrder, Run, Sweep,
+};
 use crate::protocol::Integrations;
 
 /// What a run about everything is called in the ledger, whoever began it.
@@ -25,7 +28,7 @@ const PARTIAL: &str = "partial";
 const LONGEST: u64 = 31;
 
 /// How a run is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RunSettings {
     /// The zone whose days are reported.
     pub zone: Tz,
@@ -33,6 +36,8 @@ pub struct RunSettings {
     pub look_back: Duration,
     /// How long a gateway may hold money.
     pub escrow_after: Duration,
+    /// Who gets the report; empty means everyone whom any integration notifies.
+    pub report_to: Vec<String>,
     /// How patiently gateways are asked.
     pub sweep: SweepSettings,
 }
@@ -55,6 +60,8 @@ pub struct Ran {
     pub checked: Checked,
     /// What it opened, kept and closed, by the code of the class.
     pub moves: BTreeMap<&'static str, Moves>,
+    /// What became of its report.
+    pub concluded: Concluded,
 }
 
 /// Why a run did not happen.
@@ -77,25 +84,52 @@ pub async fn reconcile(
     ledger: &Arc<Ledger>,
     integrations: &Arc<Integrations>,
     clock: &Clock,
-    settings: RunSettings,
+    settings: &RunSettings,
     wanted: &Wanted,
 ) -> Result<Ran, RunError> {
     let turn = ledger.take_turn()?.ok_or(RunError::Busy)?;
     let began = clock.now();
     let checked = ask(ledger, integrations, clock, settings, wanted, began).await?;
+    let now = clock.now();
     let compared = {
         let (reader, integrations) = (ledger.reader().clone(), Arc::clone(integrations));
-        let (wanted, now) = (wanted.clone(), clock.now());
-        tokio::task::spawn_blocking(move || compare(&reader, &integrations, settings, &wanted, now))
+        let (settings, wanted) = (settings.clone(), wanted.clone());
+        tokio::task::spawn_blocking(move || compare(&reader, &integrations, &settings, &wanted, now))
     };
     let (days, changes) = compared.await.map_err(|_| LedgerError::Closed)??;
     let moves = changes.moves.clone();
+    let report = report(ledger, integrations, settings, wanted, days, &checked, now).await?;
     let name = if wanted.integration.is_some() { PARTIAL } else { NIGHTLY };
-    let run = Conclusion { name, started: began, summary: summary(&checked, &moves), changes };
-    ledger.conclude(run, clock.now()).await?;
+    let run = Run { name, started: began, summary: summary(&checked, &moves) };
+    let concluded = ledger.conclude(Conclusion { run, changes, report }, clock.now()).await?;
     // Held up to here: the next one sees what this one decided.
     drop(turn);
-    Ok(Ran { days, checked, moves })
+    Ok(Ran { days, checked, moves, concluded })
+}
+
+/// What the run has to tell of `days`, all but what does not add up; nothing if they have been reported, or if the run
+/// is not about everything.
+async fn report(
+    ledger: &Ledger,
+    integrations: &Integrations,
+    settings: &RunSettings,
+    wanted: &Wanted,
+    days: Days,
+    checked: &Checked,
+    now: Timestamp,
+) -> Result<Option<Counted>, LedgerError> {
+    if wanted.integration.is_some() || ledger.reader().is_reported(NIGHTLY, days).await? {
+        return Ok(None);
+    }
+    let mut all = integrations.all();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    let order = ReportOrder {
+        days,
+        integrations: all.iter().map(|integration| (integration.name.clone(), integration.terms.mode)).collect(),
+        checked: checked.clone(),
+        recipients: recipients(&settings.report_to, all.iter().flat_map(|integration| &integration.terms.recipients)),
+    };
+    Ok(Some(ledger.reader().apart()?.count_report(order, now).await?))
 }
 
 /// What a run would find at this moment, and about which days. Asks nobody, changes nothing. Blocks.
@@ -105,7 +139,7 @@ pub async fn reconcile(
 pub fn compare(
     reader: &Reader,
     integrations: &Integrations,
-    settings: RunSettings,
+    settings: &RunSettings,
     wanted: &Wanted,
     now: Timestamp,
 ) -> Result<(Days, Changes), LedgerError> {
@@ -138,7 +172,7 @@ async fn ask(
     ledger: &Arc<Ledger>,
     integrations: &Integrations,
     clock: &Clock,
-    settings: RunSettings,
+    settings: &RunSettings,
     wanted: &Wanted,
     began: Timestamp,
 ) -> Result<Checked, LedgerError> {
@@ -151,7 +185,8 @@ async fn ask(
         let final_since = began - span(settings.look_back);
         let what = Sweep { integration: integration.name.clone(), began, final_since };
         let (ledger, clock) = (Arc::clone(ledger), clock.clone());
-        asking.spawn(async move { sweep(&ledger, &clock, &what, settings.sweep).await });
+        let patience = settings.sweep;
+        asking.spawn(async move { sweep(&ledger, &clock, &what, patience).await });
     }
     let mut checked = Checked::default();
     while let Some(asked) = asking.join_next().await {

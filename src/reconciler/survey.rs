@@ -28,7 +28,7 @@ struct Part {
 pub(super) fn survey(
     snapshot: &Snapshot,
     integrations: &Integrations,
-    settings: RunSettings,
+    settings: &RunSettings,
     only: Option<&IntegrationName>,
     reported_from: Timestamp,
     now: Timestamp,

@@ -33,6 +33,7 @@ CREATE INDEX payment_by_change ON payment (last_changed);
 -- What can still change, for runs that ask about all of it. Its rows leave as payments become final.
 CREATE INDEX payment_open ON payment (integration_id)
     WHERE trust = 'reported' OR status NOT IN ('paid', 'refunded', 'cancelled', 'failed', 'expired', 'abandoned');
+CREATE INDEX payment_held ON payment (status) WHERE status IN ('awaiting-delivery', 'delivered', 'disputed');
 
 -- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands
 -- in the same chain: channel 'operator', with the decision as its body and nothing said of a state.
@@ -180,6 +181,7 @@ CREATE TABLE discrepancy (
 ) STRICT;
 CREATE INDEX discrepancy_open ON discrepancy (integration_id, class, payment_id) WHERE state = 'open';
 CREATE INDEX discrepancy_by_payment ON discrepancy (payment_id) WHERE payment_id IS NOT NULL;
+CREATE INDEX discrepancy_by_resolution ON discrepancy (resolved) WHERE resolved IS NOT NULL;
 CREATE INDEX discrepancy_by_expectation ON discrepancy (expectation_id) WHERE expectation_id IS NOT NULL;
 
 -- Refused posts, verbatim and bounded. A number is never given twice: people note it and come back to it.

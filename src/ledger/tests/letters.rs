@@ -1,7 +1,6 @@
 //! The outbox: who is told what, once.
 
 use super::*;
-use crate::domain::NoticeKind;
 
 const OWNER: &str = "owner@shop.example";
 const BOOKS: &str = "books@shop.example";
@@ -36,7 +35,7 @@ impl House {
     /// What became of every letter: to whom, about what, in which state.
     fn letters(&self, payment: u8) -> Vec<(String, String, String)> {
         let mut all: Vec<_> =
-            self.story(payment).letters.into_iter().map(|it| (it.recipient, it.kind.code(), it.state)).collect();
+            self.story(payment).letters.into_iter().map(|it| (it.recipient, it.about.code(), it.state)).collect();
         all.sort();
         all
     }
@@ -66,7 +65,7 @@ async fn an_unconfirmed_letter_waits_for_its_time_and_is_withdrawn_by_the_confir
     assert_eq!(house.letters(1), [letter(OWNER, "unconfirmed:paid", "waiting")]);
     assert!(house.due(at(15 * 60 - 1)).await.is_empty());
     assert_eq!(house.ledger.reader().due_letters(at(1), 9).await.unwrap().1, Some(at(15 * 60)));
-    assert_eq!(house.due(at(15 * 60)).await[0].kind, NoticeKind::Unconfirmed(Status::Paid));
+    assert_eq!(house.due(at(15 * 60)).await[0].about.code(), "unconfirmed:paid");
     house.poll(1, "Paid", at(5)).await;
     assert_eq!(house.letters(1), [letter(OWNER, "paid", "waiting")], "it was never due, so nobody can have it");
 }

@@ -115,7 +115,7 @@ async fn a_guid_in_upper_case_is_the_same_payment() {
 }
 
 /// How SQLite would go about `sql`, one step a line.
-fn plan(file: &Connection, sql: &str, values: impl Params) -> String {
+pub(super) fn plan(file: &Connection, sql: &str, values: impl Params) -> String {
     let mut plan = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = plan.query_map(values, |row| row.get::<_, String>(3)).unwrap();
     steps.map(Result::unwrap).collect::<Vec<_>>().join("\n")
@@ -163,6 +163,18 @@ async fn what_is_read_often_is_read_by_an_index() {
         pairs.contains("settlement USING INDEX settlement_unmatched (integration_id=? AND reference=?)"),
         "{pairs}"
     );
+    let looked_at = plan(&file, &crate::ledger::snapshot::payments_statement(), params![0, "shop"]);
+    for part in [
+        "payment USING COVERING INDEX payment_by_change (last_changed>?)",
+        "poll USING COVERING INDEX poll_by_due",
+        "discrepancy USING COVERING INDEX discrepancy_open",
+        "payment USING INTEGER PRIMARY KEY (rowid=?)",
+        "named USING COVERING INDEX expectation_by_payment (payment_id=?)",
+        "(integration_id=? AND reference=?)",
+    ] {
+        assert!(looked_at.contains(part), "{part}: {looked_at}");
+    }
+    assert!(!looked_at.contains("SCAN payment"), "{looked_at}");
     let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
     assert!(next.contains("poll_by_due"), "{next}");
 }
