@@ -181,7 +181,7 @@ async fn build(path: &Path, payments: u64) -> (Ledger, Integrations) {
 
 async fn begin(ledger: &Ledger, gateway: &dyn Gateway, terms: &Arc<Terms>, serial: u64) {
     let seconds = i64::try_from(serial % 500_000).expect("a few days");
-    let then = now() - Duration::from_secs(6 * 86_400) + chrono::TimeDelta::seconds(seconds);
+    let then = now() - Duration::from_hours(6 * 24) + chrono::TimeDelta::seconds(seconds);
     let mixed = serial.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let guid = format!("{:08x}-{:04x}-4000-8000-{serial:012x}", mixed >> 32, mixed >> 16 & 0xffff);
     let fields = Fields::from_pairs([

@@ -75,13 +75,13 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
     let done = match command {
         Command::List(wanted) => Reader::open(&config.path).and_then(|reader| list(&reader, &wanted)),
         Command::Show(wanted) => Reader::open(&config.path).and_then(|reader| show(&reader, &wanted)),
-        Command::Resolve(wanted) => match wanted.actor.or_else(|| logged_in(place)) {
-            Some(actor) => resolve(&config, wanted.id, wanted.reason, actor),
-            None => {
+        Command::Resolve(wanted) => {
+            let Some(actor) = wanted.actor.or_else(|| logged_in(place)) else {
                 output::complain(&"nobody is logged in here; say who resolves it with --actor");
                 return Exit::Usage;
-            }
-        },
+            };
+            resolve(&config, wanted.id, wanted.reason, actor)
+        }
     };
     done.unwrap_or_else(|error| {
         output::complain(&config.path.display());

@@ -80,10 +80,12 @@ async fn what_does_not_fit_the_books_is_found_kept_and_closed_once_it_fits() {
     let ran = house.reconcile(&[]);
     assert_eq!(ran["asked"]["payments"], 5, "what became final of late is asked about: {ran}");
     assert_eq!(ran["asked"]["answered"], 5, "by the daemon that serves the ledger: {ran}");
+    assert_eq!((&ran["need_you"], &ran["letters"]), (&4.into(), &1.into()), "{ran}");
     assert_eq!(house.open_findings(), UNFITTING);
     let before = house.discrepancies(&[]);
 
     let again = house.reconcile(&[]);
+    assert_eq!(again["letters"], 0, "the day has been reported");
     for (class, moves) in again["classes"].as_object().unwrap() {
         assert_eq!((&moves["opened"], &moves["kept"], &moves["closed"]), (&0.into(), &1.into(), &0.into()), "{class}");
     }

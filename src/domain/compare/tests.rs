@@ -312,7 +312,9 @@ fn three_changes_that_only_asking_told_of_and_no_post_at_all_are_a_silence() {
     let rules = rules(&schedule);
     let found = |payments: &[Payment]| {
         let mut tallies = Tallies::default();
-        payments.iter().for_each(|payment| tallies.count(payment, &rules));
+        for payment in payments {
+            tallies.count(payment, &rules);
+        }
         !compare(&Matter::Integration(&tallies), &rules).is_empty()
     };
     let asked = Payment { posted: Posted::Earlier, ..paid() };

@@ -6,11 +6,11 @@ use super::*;
 use crate::domain::compare::{Account, PaidOut};
 use crate::domain::{Class, Diff, Held, Standing};
 
-impl House {
-    fn span(&self, changed_since: Timestamp) -> Span {
-        Span { integration: None, changed_since, both_modes: true }
-    }
+fn span(changed_since: Timestamp) -> Span {
+    Span { integration: None, changed_since, both_modes: true }
+}
 
+impl House {
     /// What a run that looks back to that instant sees of payments, by their reference.
     fn seen(&self, changed_since: Timestamp) -> Vec<(String, Case, Account, Vec<Held>)> {
         let mut seen = Vec::new();
@@ -18,7 +18,7 @@ impl House {
             let reference = account.known.payment.facts.reference.clone().unwrap().to_string();
             seen.push((reference, case, account, held.to_vec()));
         };
-        self.ledger.reader().snapshot().unwrap().payments(&self.span(changed_since), each).unwrap();
+        self.ledger.reader().snapshot().unwrap().payments(&span(changed_since), each).unwrap();
         seen
     }
 
@@ -103,7 +103,7 @@ async fn an_order_is_found_by_the_payment_it_names_else_by_its_reference_and_lin
     let (integration, _) = snapshot.integrations().unwrap()[0].clone();
     let mut unpaid = Vec::new();
     snapshot
-        .orders(integration, &house.span(at(0)), |_, order, _| {
+        .orders(integration, &span(at(0)), |_, order, _| {
             unpaid.push((order.expectation.reference.to_string(), order.has_payment));
         })
         .unwrap();
