@@ -28,6 +28,7 @@ mod poller;
 mod quarantine;
 mod reconcile;
 mod reload;
+mod report;
 mod sdk;
 mod secrets;
 mod simulate;
