@@ -36,7 +36,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
@@ -484,14 +483,6 @@ impl Reader {
     /// The ledger could not be read; look again later.
     pub async fn last_run(&self, name: &'static str) -> Result<Option<Timestamp>, LedgerError> {
         self.read(move |connection| runs::last(connection, name)).await
-    }
-
-    /// The last civil day that a run of this name has reported.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn last_reported(&self, name: &'static str) -> Result<Option<NaiveDate>, LedgerError> {
-        self.read(move |connection| runs::last_reported(connection, name)).await
     }
 
     /// Whether a run of this name has reported these days, so that there is nothing to count for them.

@@ -1,6 +1,6 @@
 //! What happens by the clock, so that it happens once: a row when it has ended, and with it what it reported.
 
-use chrono::{Days as Count, NaiveDate};
+use chrono::Days as Count;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::chain;
@@ -118,13 +118,6 @@ pub(super) fn conclude(
         )?
         .execute(params![run.name, oldest.to_string()])?;
     Ok(Concluded::Reported { letters, need_you: report.findings.need_you() })
-}
-
-/// The last day that a run of this name has reported.
-pub(super) fn last_reported(connection: &Connection, name: &str) -> rusqlite::Result<Option<NaiveDate>> {
-    connection
-        .prepare_cached("SELECT max(last_day) FROM run WHERE name = ?1 AND last_day IS NOT NULL")?
-        .query_row([name], |row| rows::maybe(row, 0, |text| text.parse().ok()))
 }
 
 /// Whether one report of a run of this name tells of all these days.

@@ -39,6 +39,7 @@ mod quarantine;
 mod reconcile;
 mod recut;
 mod reload;
+mod report;
 mod sdk;
 mod secrets;
 mod settlement;

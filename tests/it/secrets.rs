@@ -67,6 +67,9 @@ async fn no_secret_and_nothing_personal_is_written_where_it_does_not_belong() {
         for letter in story["letters"].as_array_mut().unwrap() {
             letter["gateway_key"].take();
         }
+        for found in story["discrepancies"].as_array_mut().unwrap() {
+            found["gateway_key"].take();
+        }
         assert!(!guids.iter().any(|guid| story.to_string().contains(guid)), "a GUID is nothing but a gateway_key");
     }
 }

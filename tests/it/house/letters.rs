@@ -23,6 +23,9 @@ impl Letter {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         // The first part, after its own headers, up to the boundary.
+        let first = body.split_once("\r\n\r\n");
+        // With files attached, the words are a part of parts.
+        let body = first.filter(|(part, _)| part.contains("multipart/alternative")).map_or(body, |(_, words)| words);
         let text = match body.split_once("\r\n\r\n") {
             Some((part, rest)) if part.starts_with("--") => {
                 rest.split("\r\n--").next().map(unquoted).unwrap_or_default()
