@@ -9,14 +9,14 @@ use crate::domain::{Checked, Class, Currency, Days, Severity, Status, Sum};
 const SUBJECT_LENGTH: usize = 100;
 
 /// The subject: which days, how much was paid, how many findings need a person. Currencies give way if it grows too long.
+/// Its end is worded alike for any number: mail is sorted by it.
 pub(super) fn subject(days: &Days, paid: &[(Currency, Sum)], need_you: u64) -> String {
     let count: u64 = paid.iter().map(|(_, sum)| sum.count).sum();
-    let verb = if need_you == 1 { "needs" } else { "need" };
     let with = |shown: usize| {
         let sums = paid.iter().take(shown).map(|(currency, sum)| money(*currency, sum));
         let more = (shown < paid.len()).then(|| "…".to_owned());
         let paid: Vec<String> = std::iter::once(format!("{count} paid")).chain(sums).chain(more).collect();
-        format!("Paynow {}: {} — {need_you} {verb} you", short(days), paid.join(", "))
+        format!("Paynow {}: {} — {need_you} need you", short(days), paid.join(", "))
     };
     (0..=paid.len())
         .rev()
@@ -231,7 +231,7 @@ mod tests {
         let paid = [(usd, sum(38, 12_045_000)), (zig, sum(3, 93_100_000))];
         let day = days("2026-03-12", "2026-03-12");
         assert_eq!(subject(&day, &paid, 2), "Paynow 12 Mar: 41 paid, USD 1,204.50, ZiG 9,310.00 — 2 need you");
-        assert_eq!(subject(&day, &paid, 1), "Paynow 12 Mar: 41 paid, USD 1,204.50, ZiG 9,310.00 — 1 needs you");
+        assert_eq!(subject(&day, &paid, 1), "Paynow 12 Mar: 41 paid, USD 1,204.50, ZiG 9,310.00 — 1 need you");
         assert_eq!(subject(&day, &[], 0), "Paynow 12 Mar: 0 paid — 0 need you");
         assert_eq!(subject(&days("2026-03-10", "2026-03-12"), &[], 0), "Paynow 10–12 Mar: 0 paid — 0 need you");
         assert_eq!(subject(&days("2026-02-27", "2026-03-02"), &[], 0), "Paynow 27 Feb–2 Mar: 0 paid — 0 need you");
