@@ -87,7 +87,7 @@ fn overload(author: &Author, lasts: Duration) {
     let home = empty();
     let Some(library) = machine::slow_disk(home.path()) else { return };
     let house = House::start(Wishes {
-        lines: vec![("server", "queue", "64".to_owned())],
+        lines: vec![("server", "queue", "64".to_owned()), ("log", "level", "\"off\"".to_owned())],
         environment: machine::slowed(&library, SLOW),
         ..Wishes::default()
     });

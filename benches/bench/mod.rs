@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each bench uses its part of this")]
 
 pub mod child;
+pub mod fastcgi;
 pub mod gateway;
 pub mod house;
 pub mod letterbox;
