@@ -1,4 +1,4 @@
-//! As much FastCGI as it takes to have a process of PHP-FPM answer posts over a kept connection.
+//! As much `FastCGI` as it takes to have a process of PHP-FPM answer posts over a kept connection.
 //!
 //! <https://fastcgi-archives.github.io/FastCGI_Specification.html>
 
