@@ -102,7 +102,8 @@ fn overload(author: &Author, lasts: Duration) {
         &["connections      ", "kept/s", "kept p99 ms", "refused/s", "refused p50 ms", "refused p99 ms"],
     );
     let row = |name: &str, connections| {
-        let measured = Round::closed(house.public, connections, lasts).drive(&requests(120_000));
+        let measured = Round::closed(house.public, connections, lasts)
+            .drive(&requests(60 * u64::try_from(lasts.as_millis()).unwrap_or(2000)));
         assert_eq!(measured.curt, 0, "a refusal must say when to come back");
         let refused = per_second(measured.refused, measured.lasted);
         let refusal = |permille| millis(percentile(&measured.refusal_times, permille));
