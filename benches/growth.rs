@@ -1,8 +1,8 @@
 //! Goals 7 to 10: what grows when the ledger grows. Builds ledgers through the ledger's own door, with random keys as in
 //! life, and measures each beside a small one in interleaved rounds, with the file in memory and dropped from it.
 //!
-//! `cargo bench --bench growth [-- --to 1_000_000 --rounds 3 --round-ms 1000]` measures at 100,000 events and every
-//! ten-fold of that up to `--to`. To a million about two minutes; ten million take ten, and 6 GB of disk.
+//! `cargo bench --bench growth [-- --from 100_000 --to 1_000_000 --rounds 3 --round-ms 1000]` measures at `--from`
+//! events and every ten-fold of that up to `--to`. To a million about two minutes; ten million take ten, and 6 GB of disk.
 
 #![allow(
     clippy::expect_used,
@@ -46,8 +46,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (small, large) = (Grown::new(), Grown::new());
     machine::describe(small.home.path());
-    let (mut small, mut large) = (small.to(&runtime, SMALL), large);
-    let (mut size, last) = (100_000, argument("to", 1_000_000));
+    let (mut size, last) = (argument("from", 100_000), argument("to", 1_000_000));
+    let (mut small, mut large) = (small.to(&runtime, SMALL.min(size / 2)), large);
     while size <= last {
         large = large.to(&runtime, size);
         (small, large) = measure(&runtime, small, large);
