@@ -1,184 +1,181 @@
-//! How many posts a second the daemon makes durable, beside a bare hyper server that reads the body and answers 200.
+//! Goals 1, 2, 3 and 5: how many posts a second the daemon makes durable and how long one takes, beside a bare hyper
+//! server that reads the body and answers 200, and beside commits of one post each; on this disk and on slower ones.
 //!
-//! `cargo bench --bench ingest` starts the built daemon on a ledger in a temporary directory, and drives both servers
-//! from this process over loopback with 1, 16, 64 and 256 kept connections, in interleaved rounds. Absolute figures
-//! belong to the machine; the ratio travels. Bounded: about half a minute.
+//! `cargo bench --bench ingest [-- --rounds 3 --round-ms 1000]`. The daemon, the bare server and the load are three
+//! processes. Rounds are interleaved; each row is the one with the median ratio. About four minutes.
 
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench ends when something is wrong, and prints")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench ends when something is wrong, and prints"
+)]
 
-use std::fs;
+mod bench;
+
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http_body_util::BodyExt as _;
-use paynowd::protocol::Key;
-use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use bench::house::{House, Wishes, empty};
+use bench::load::{Measured, Requests, Round};
+use bench::message::Author;
+use bench::numbers::{Ratio, Table, median, micros, millis};
+use bench::{argument, child, machine, shop};
 
-const KEY: &str = "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977";
-const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
-const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_millis(1500);
+/// How many connections.
+const CROWDS: [usize; 4] = [1, 16, 64, 256];
+
+/// What is posted.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Payments nobody has heard of, paid: event, payment, poll and letter are written for each.
+    New,
+    /// What was posted before.
+    Repeats,
+    /// As in life: a payment is created, some time later paid, some time later said to be paid again.
+    Mix,
+}
 
 fn main() {
-    let home = std::env::temp_dir().join(format!("paynowd-bench-{}", std::process::id()));
-    fs::create_dir_all(&home).expect("a directory for the ledger");
-    let (mut daemon, durable) = start_daemon(&home);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let bare = start_bare().await;
-        let serial = Arc::new(AtomicU64::new(1));
-        println!("connections   bare hyper/s   durable/s   ratio   durable p50 ms   p99 ms");
-        for connections in CONNECTIONS {
-            let mut rounds = Vec::new();
-            for _ in 0..ROUNDS {
-                let bare = drive(bare, connections, &serial).await;
-                let kept = drive(durable, connections, &serial).await;
-                rounds.push((bare, kept));
-            }
-            rounds.sort_by(|a, b| (a.1.rate * b.0.rate).cmp(&(b.1.rate * a.0.rate)));
-            let (bare, kept) = &rounds[ROUNDS / 2];
-            let percent = kept.rate * 100 / bare.rate.max(1);
-            println!(
-                "{connections:>11}   {:>12}   {:>9}   {:>2}.{:02}   {:>14}   {:>6}",
-                bare.rate,
-                kept.rate,
-                percent / 100,
-                percent % 100,
-                millis(kept.p50),
-                millis(kept.p99)
-            );
-        }
-    });
-    let _ = daemon.kill();
-    let _ = daemon.wait();
-    let memory = fs::metadata(home.join("paynowd.db")).map_or(0, |file| file.len());
-    println!("ledger: {} MiB", memory >> 20);
-    let _ = fs::remove_dir_all(&home);
-}
-
-/// What one round measured.
-struct Measured {
-    rate: u64,
-    p50: Duration,
-    p99: Duration,
-}
-
-fn millis(time: Duration) -> String {
-    format!("{}.{:02}", time.as_micros() / 1000, time.as_micros() % 1000 / 10)
-}
-
-/// Posts new payments over `connections` kept connections until the round ends. Every answer must be 200.
-async fn drive(server: SocketAddr, connections: usize, serial: &Arc<AtomicU64>) -> Measured {
-    let started = Instant::now();
-    let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..connections {
-        let serial = Arc::clone(serial);
-        clients.spawn(async move {
-            let mut stream = TcpStream::connect(server).await.expect("a connection");
-            stream.set_nodelay(true).expect("nodelay");
-            let mut times = Vec::new();
-            let mut answer = [0_u8; 1024];
-            while started.elapsed() < ROUND {
-                let request = request(serial.fetch_add(1, Ordering::Relaxed));
-                let sent = Instant::now();
-                stream.write_all(&request).await.expect("the server takes the request");
-                let mut read = 0;
-                while !answer[..read].windows(4).any(|end| end == b"\r\n\r\n") {
-                    read += stream.read(&mut answer[read..]).await.expect("the server answers");
-                }
-                assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..read]));
-                times.push(sent.elapsed());
-            }
-            times
-        });
+    match child::role() {
+        Some((role, _)) if role == "bare" => return child::be_bare(),
+        Some((role, values)) if role == "door" => return shop::be_a_door(&values),
+        Some((role, _)) => panic!("no role {role}"),
+        None => {}
     }
-    let mut times: Vec<Duration> = clients.join_all().await.into_iter().flatten().collect();
-    times.sort_unstable();
-    let rate = u64::try_from(times.len() as u128 * 1000 / started.elapsed().as_millis().max(1)).unwrap_or(0);
-    Measured { rate, p50: times[times.len() / 2], p99: times[times.len() * 99 / 100] }
-}
+    let (rounds, lasts) = (argument("rounds", 3), Duration::from_millis(argument("round-ms", 1000)));
+    let home = empty();
+    machine::describe(home.path());
+    let (_bare, bare) = child::bare_hyper();
+    let mut disks = vec![("as it is", Vec::new())];
+    if let Some(library) = machine::slow_disk(home.path()) {
+        disks.push(("+1 ms", machine::slowed(&library, Duration::from_millis(1))));
+        disks.push(("+5 ms", machine::slowed(&library, Duration::from_millis(5))));
+    }
+    let mut pen = Pen { author: Author::at(bench::message::NOWHERE), next: 1 };
 
-/// A genuine status update about a payment nobody has heard of.
-fn request(serial: u64) -> Vec<u8> {
-    let mixed = serial.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let guid = format!("{:08x}-{:04x}-4000-8000-{:012x}", mixed >> 32, mixed >> 16 & 0xffff, serial);
-    let fields = Fields::from_pairs([
-        ("reference", format!("INV-{serial}")),
-        ("paynowreference", format!("{}", 30_000_000 + serial)),
-        ("amount", "25.00".to_owned()),
-        ("status", "Created".to_owned()),
-        ("pollurl", format!("http://127.0.0.1:9/Interface/CheckPayment/?guid={guid}")),
-    ]);
-    let body = hash::sign(fields, "hash", Rule::Values, &Key::opaque(KEY)).encode();
-    format!(
-        "POST /paynow/shop HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}
-
-/// The ceiling: hyper, the body read, 200.
-async fn start_bare() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).expect("nodelay");
-            let service = hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| async move {
-                request.into_body().collect().await?;
-                Ok::<_, hyper::Error>(hyper::Response::new(http_body_util::Empty::<hyper::body::Bytes>::new()))
-            });
-            let io = hyper_util::rt::TokioIo::new(stream);
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+    let table = Table::new(
+        "Goals 1 and 2: durable posts ÷ bare hyper",
+        &["disk    ", "posts  ", "connections", "bare/s ", "durable/s", "ratio", "p50 ms", "p99 ms"],
+    );
+    for (disk, environment) in &disks {
+        let daemon = House::start(Wishes { environment: environment.clone(), ..Wishes::default() });
+        let kinds: &[Kind] = if environment.is_empty() { &[Kind::New, Kind::Repeats, Kind::Mix] } else { &[Kind::New] };
+        for (kind, connections) in kinds.iter().flat_map(|kind| CROWDS.map(|crowd| (*kind, crowd))) {
+            let pairs: Vec<_> = (0..rounds)
+                .map(|_| {
+                    let requests = pen.write(kind, daemon.public, most(connections, lasts));
+                    let ceiling = Round::closed(bare, connections, lasts).again().drive(&requests);
+                    let kept = Round::closed(daemon.public, connections, lasts);
+                    let kept = if matches!(kind, Kind::Repeats) { kept.again() } else { kept };
+                    (ceiling, all_taken(kept.drive(&requests)))
+                })
+                .collect();
+            let (ceiling, kept) = middle(pairs);
+            table.row(&[
+                disk,
+                &format!("{kind:?}").to_lowercase(),
+                &connections,
+                &ceiling.rate(),
+                &kept.rate(),
+                &Ratio::of(kept.rate(), ceiling.rate()),
+                &millis(kept.p50()),
+                &millis(kept.p99()),
+            ]);
         }
-    });
-    address
+    }
+
+    let table = Table::new(
+        "Goal 3: groups ÷ commits of one post each, 64 connections, the same code in one process each",
+        &["disk    ", "one each/s", "groups/s", "ratio"],
+    );
+    for (disk, environment) in &disks {
+        let (alone, together) = (empty(), empty());
+        let (_alone, one) = shop::door(alone.path(), 1, environment);
+        let (_together, many) = shop::door(together.path(), 4096, environment);
+        let pairs: Vec<_> = (0..rounds)
+            .map(|_| {
+                let requests = pen.write(Kind::New, many, most(64, lasts));
+                let single = all_taken(Round::closed(one, 64, lasts).drive(&requests));
+                (single, all_taken(Round::closed(many, 64, lasts).drive(&requests)))
+            })
+            .collect();
+        let (single, group) = middle(pairs);
+        table.row(&[disk, &single.rate(), &group.rate(), &Ratio::of(group.rate(), single.rate())]);
+    }
+
+    let table = Table::new(
+        "Goal 5: p99 ÷ bare hyper's, 1,000 new posts a second over 64 connections",
+        &["disk    ", "bare p50 ms", "bare p99 ms", "durable p50 ms", "durable p99 ms", "ratio of p99"],
+    );
+    for (disk, environment) in &disks {
+        let daemon = House::start(Wishes { environment: environment.clone(), ..Wishes::default() });
+        let pairs: Vec<_> = (0..rounds)
+            .map(|_| {
+                // Three times as long: at this pace a hundredth of a round should be more than a few posts.
+                let count = usize::try_from(lasts.as_millis() * 3).unwrap_or(3000);
+                let requests = pen.write(Kind::New, daemon.public, count);
+                let ceiling = Round::open(bare, 64, lasts * 3, 1000).drive(&requests);
+                (ceiling, all_taken(Round::open(daemon.public, 64, lasts * 3, 1000).drive(&requests)))
+            })
+            .collect();
+        let of = |time: fn(&Measured) -> Duration| {
+            let (bare, kept): (Vec<_>, Vec<_>) = pairs.iter().map(|(bare, kept)| (time(bare), time(kept))).unzip();
+            (median(&bare), median(&kept))
+        };
+        let ((bare_p50, kept_p50), (bare_p99, kept_p99)) = (of(Measured::p50), of(Measured::p99));
+        let ratio = Ratio::of(micros(kept_p99), micros(bare_p99));
+        table.row(&[disk, &millis(bare_p50), &millis(bare_p99), &millis(kept_p50), &millis(kept_p99), &ratio]);
+    }
 }
 
-/// The daemon under test, in a process of its own, polling nothing during the rounds.
-fn start_daemon(home: &Path) -> (Child, SocketAddr) {
-    fs::write(home.join("shop.key"), KEY).expect("the key file");
-    fs::set_permissions(home.join("shop.key"), fs::Permissions::from_mode(0o600)).expect("the key file's mode");
-    let settings = r#"
-[server]
-listen = "127.0.0.1:0"
-[admin]
-listen = "127.0.0.1:0"
-[poll]
-pending = ["1h until 1d"]
-[log]
-level = "warn"
-[integrations.shop]
-protocol = "paynow-zimbabwe"
-id = "1201"
-key_files = ["shop.key"]
-currency = "USD"
-notify = ["owner@shop.example"]
-gateway = "http://127.0.0.1:9"
-"#;
-    fs::write(home.join("daemon.toml"), settings).expect("the configuration");
-    let manager = UnixDatagram::bind(home.join("notify")).expect("a socket to be told on");
-    manager.set_read_timeout(Some(Duration::from_secs(10))).expect("a deadline");
-    let daemon = Command::new(env!("CARGO_BIN_EXE_paynowd"))
-        .args(["serve", "--config"])
-        .arg(home.join("daemon.toml"))
-        .env("NOTIFY_SOCKET", home.join("notify"))
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the daemon starts");
-    let mut word = [0_u8; 1024];
-    let length = manager.recv(&mut word).expect("the daemon says that it is ready");
-    let said = String::from_utf8_lossy(&word[..length]).into_owned();
-    let address = said.split([' ', ',', '\n']).find_map(|part| part.parse().ok()).expect("an address");
-    (daemon, address)
+/// More requests than a round of this length can use up.
+fn most(connections: usize, lasts: Duration) -> usize {
+    let rate = if connections == 1 { 12_000 } else { 90_000 };
+    rate * usize::try_from(lasts.as_millis()).unwrap_or(1000) / 1000
+}
+
+/// The pair with the median ratio.
+fn middle(mut pairs: Vec<(Measured, Measured)>) -> (Measured, Measured) {
+    pairs.sort_by_key(|(ceiling, kept)| Ratio::of(kept.rate(), ceiling.rate()));
+    pairs.swap_remove(pairs.len() / 2)
+}
+
+/// Nothing may be refused within capacity.
+fn all_taken(measured: Measured) -> Measured {
+    assert_eq!((measured.refused, measured.closed), (0, 0), "the server refused posts or closed connections");
+    measured
+}
+
+/// Writes requests; no payment twice, unless it is meant to be.
+struct Pen {
+    author: Author,
+    next: u64,
+}
+
+impl Pen {
+    fn write(&mut self, kind: Kind, server: SocketAddr, count: usize) -> Requests {
+        let first = self.next;
+        let last = first + count as u64;
+        self.next = last;
+        match kind {
+            Kind::New => (first..last).map(|serial| self.author.post(serial, "Paid")).collect(),
+            Kind::Repeats => {
+                let requests: Requests = (first..first + 2000).map(|serial| self.author.post(serial, "Paid")).collect();
+                Round::closed(server, 64, Duration::from_secs(30)).drive(&requests);
+                requests
+            }
+            Kind::Mix => (0..count as u64)
+                .map(|at| {
+                    let serial = first + at / 3;
+                    // Farther behind than posts can be on their way at once, so that each finds the one before it.
+                    match at % 3 {
+                        0 => self.author.post(serial, "Created"),
+                        1 => self.author.post(serial.saturating_sub(300).max(first), "Paid"),
+                        _ => self.author.post(serial.saturating_sub(600).max(first), "Paid"),
+                    }
+                })
+                .collect(),
+        }
+    }
 }

@@ -102,7 +102,7 @@ name!(
 impl GatewayKey {
     /// The 16 bytes of a GUID in its canonical spelling (lower case, hyphenated); `None` for any other key.
     pub fn guid(&self) -> Option<[u8; 16]> {
-        guid_bytes(&self.0).filter(|guid| guid_text(guid) == *self.0)
+        guid_bytes(&self.0).filter(|_| !self.0.bytes().any(|byte| byte.is_ascii_uppercase()))
     }
 
     /// The key that is this GUID, in canonical spelling.
@@ -157,14 +157,7 @@ pub fn guid_bytes(text: &str) -> Option<[u8; 16]> {
 
 /// Writes a GUID as Paynow does: lower case, hyphenated.
 pub fn guid_text(guid: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in guid.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.extend([byte >> 4, byte & 15].into_iter().filter_map(|nibble| char::from_digit(nibble.into(), 16)));
-    }
-    text
+    uuid::Uuid::from_bytes(*guid).hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
 }
 
 #[cfg(test)]

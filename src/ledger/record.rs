@@ -1,6 +1,7 @@
 //! The one door: an observation goes in, and everything that follows from it is stored in one transaction.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -123,18 +124,22 @@ fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::R
 /// The payment with this key, if we have heard of it.
 pub(super) fn find(desk: &Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
     desk.connection
-        .prepare_cached(&find_statement())?
+        .prepare_cached(find_statement())?
         .query_row(params![integration, StoredKey(key)], rows::known)
         .optional()
 }
 
-pub(super) fn find_statement() -> String {
-    format!(
-        "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
-         LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
-        rows::PAYMENT,
-        rows::KNOWN
-    )
+/// Put together once: it is needed for every message.
+pub(super) fn find_statement() -> &'static str {
+    static STATEMENT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+             LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
+            rows::PAYMENT,
+            rows::KNOWN
+        )
+    });
+    &STATEMENT
 }
 
 fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<i64> {

@@ -129,7 +129,7 @@ async fn what_is_read_often_is_read_by_an_index() {
     assert!(due.contains("poll USING INDEX poll_by_due (due<?)") && !due.contains("TEMP B-TREE"), "{due}");
     let letters = plan(&file, &outbox::due_statement(), params![0, 1]);
     assert!(letters.contains("outbox USING INDEX outbox_by_due (due<?)") && !letters.contains("TEMP"), "{letters}");
-    let found = plan(&file, &record::find_statement(), params![1, vec![0_u8; 16]]);
+    let found = plan(&file, record::find_statement(), params![1, vec![0_u8; 16]]);
     assert!(found.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{found}");
     assert!(!found.contains("SCAN") && found.contains("event USING INDEX event_by_payment"), "{found}");
     let story = plan(&file, &query::stories_statement("gateway_key"), params![vec![0_u8; 16], None::<String>]);

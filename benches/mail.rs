@@ -1,0 +1,161 @@
+//! Goal 13: letters a second over one kept connection, beside Python's smtplib against the same server, plain and over
+//! TLS; and how many a second leave the outbox of the daemon, where each is noted in the ledger before and after.
+//!
+//! `cargo bench --bench mail [-- --letters 2000 --rounds 3]`. Less than a minute. Without python3 it says so, and
+//! compares with nothing.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench ends when something is wrong, and prints"
+)]
+
+mod bench;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bench::gateway::Authority;
+use bench::house::{House, Wishes, empty};
+use bench::letterbox::Letterbox;
+use bench::load::{Requests, Round};
+use bench::message::{Author, NOWHERE};
+use bench::numbers::{Ratio, Table, median, per_second};
+use bench::{argument, child, machine, shop};
+use paynowd::domain::{NoticeKind, Payment, Posted, Status, Trust};
+use paynowd::ledger::About;
+use paynowd::mailer::{Composed, Letter, Security, Smtp, SmtpSettings, compose};
+use paynowd::protocol::Post;
+use tokio::runtime::Runtime;
+
+fn main() {
+    match child::role() {
+        Some((role, values)) if role == "post" => return post(&values),
+        Some((role, _)) => panic!("no role {role}"),
+        None => {}
+    }
+    let (letters, rounds) = (argument("letters", 2000), argument("rounds", 3));
+    let home = empty();
+    machine::describe(home.path());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let authority = Authority::new(home.path());
+    let letter = home.path().join("letter.eml");
+    std::fs::write(&letter, composed().bytes()).expect("a file of ours");
+    let python = machine::has("python3");
+    if !python {
+        println!("!!! SKIPPED: python3 is not here: nothing to compare with");
+    }
+    let table =
+        Table::new("Goal 13: letters a second over one kept connection", &["link ", "smtplib", "paynowd", "ratio"]);
+    for (link, secure) in [("plain", false), ("TLS", true)] {
+        let letterbox = runtime.block_on(Letterbox::open(secure.then_some(&authority)));
+        let words = [letterbox.port.to_string(), if secure { "tls" } else { "plain" }.to_owned(), letters.to_string()];
+        let pairs: Vec<(u64, u64)> = (0..rounds)
+            .map(|_| {
+                let theirs = if python { smtplib(&words, &letter, &authority) } else { 0 };
+                let ours = rate(child::command("post", &words), letters, &authority);
+                (theirs, ours)
+            })
+            .collect();
+        let (theirs, ours): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+        let ratios: Vec<Ratio> = pairs.iter().map(|(theirs, ours)| Ratio::of(*ours, *theirs)).collect();
+        table.row(&[&format!("{link:<5}"), &median(&theirs), &median(&ours), &median(&ratios)]);
+    }
+    outbox(&runtime, letters);
+}
+
+fn smtplib(words: &[String], letter: &Path, authority: &Authority) -> u64 {
+    let mut command = Command::new("python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/bench/send_letters.py")).args(words).arg(letter);
+    rate(command, words[2].parse().expect("a number"), authority)
+}
+
+/// Letters a second, of a process that prints how many microseconds it took.
+fn rate(mut command: Command, letters: u64, authority: &Authority) -> u64 {
+    let output = command.env("SSL_CERT_FILE", authority.certificate()).output().expect("a process");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let micros = said.trim().parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)));
+    per_second(letters, Duration::from_micros(micros))
+}
+
+/// Plays `post`: sends letters over one connection and prints how long it took.
+fn post(values: &[String]) {
+    let [port, link, letters] = values else { panic!("post PORT LINK LETTERS") };
+    let settings = SmtpSettings {
+        host: "localhost".into(),
+        port: port.parse().expect("a port"),
+        security: if link == "tls" { Security::Tls } else { Security::None },
+        username: None,
+        password: None,
+        timeout: SmtpSettings::DEFAULT_TIMEOUT,
+    };
+    let letter = composed();
+    child::runtime().block_on(async {
+        let mut server = Smtp::new(settings, "shop.example".into());
+        server.deliver(&letter).await.expect("taken");
+        let start = Instant::now();
+        for _ in 0..letters.parse().expect("a number") {
+            server.deliver(&letter).await.expect("taken");
+        }
+        println!("{}", start.elapsed().as_micros());
+        server.close().await;
+    });
+}
+
+/// A letter about a payment.
+fn composed() -> Composed {
+    let (integration, now) = (shop::integration(&[]), shop::now());
+    let body = Author::at(NOWHERE).update(1042, "Paid");
+    let seen = integration.gateway.read_post(&Post { body: body.as_bytes(), signatures: &[] }, now).expect("genuine");
+    let seen = seen.into_value();
+    let payment = Payment {
+        integration: seen.integration,
+        key: seen.key,
+        facts: seen.facts,
+        currency: integration.terms.currency,
+        mode: integration.terms.mode,
+        status: seen.status,
+        wire_status: seen.wire_status,
+        trust: Trust::Confirmed,
+        poll_url: seen.poll_url,
+        posted: Posted::Current,
+        paid_at: Some(now),
+        first_seen: now,
+        last_changed: now,
+    };
+    let letter = Letter {
+        message_id: "bench@shop.example".into(),
+        recipient: "owner@shop.example".into(),
+        about: About::Payment { kind: NoticeKind::Reached(Status::Paid), payment: Box::new(payment) },
+        written: now,
+    };
+    let from = "Paynow ledger <ledger@shop.example>".parse().expect("a sender");
+    compose(&letter, &from, chrono_tz::Africa::Harare).expect("a letter")
+}
+
+/// The daemon's own way: every letter is noted in the ledger as begun, sent, and noted as sent.
+fn outbox(runtime: &Runtime, letters: u64) {
+    let letterbox = runtime.block_on(Letterbox::open(None));
+    let house = House::start(Wishes {
+        lines: vec![
+            ("integrations.shop", "announce", "\"reported\"".to_owned()),
+            ("mail", "from", "\"Paynow ledger <ledger@shop.example>\"".to_owned()),
+            ("mail", "transport", "\"smtp\"".to_owned()),
+            ("mail.smtp", "host", "\"localhost\"".to_owned()),
+            ("mail.smtp", "port", letterbox.port.to_string()),
+            ("mail.smtp", "security", "\"none\"".to_owned()),
+        ],
+        ..Wishes::default()
+    });
+    let author = Author::at(NOWHERE);
+    let requests: Requests = (0..letters).map(|serial| author.post(serial, "Paid")).collect();
+    let posted = Round::closed(house.public, 64, Duration::from_mins(1)).drive(&requests);
+    assert_eq!(posted.taken, letters, "every post is kept");
+    let (start, before) = (Instant::now(), letterbox.taken());
+    letterbox.until(letters);
+    let rate = per_second(letters - before, start.elapsed());
+    println!("\nFrom the outbox of the daemon, each letter noted on disk before and after: {rate} letters a second");
+}
