@@ -212,7 +212,7 @@ async fn the_most_urgent_findings_are_listed_and_the_rest_is_counted() {
     let house = House::new();
     house.post(1, "Paid", at(0)).await;
     for number in 0..25 {
-        house.find(Some(1), Class::Overpaid, &number.to_string(), at(100 - number)).await;
+        house.find(Some(1), Class::StatusMismatch, &number.to_string(), at(100 - number)).await;
     }
     house.find(Some(1), Class::PaidLate, "paid", at(200)).await;
     house.conclude(one_day(), night()).await;
