@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
-use super::{chain, record};
+use super::{chain, record, traces};
 use crate::domain::{
     Channel, Evidence, Expectation, Facts, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference,
     Status, Terms, Timestamp,
@@ -56,7 +56,8 @@ pub(super) fn expect(
     };
     let payment = match &expected.poll_url {
         Some(url) => open(desk, integration, expected, (url, begun), terms, now)?,
-        None => None,
+        // The books may come after the money.
+        None => traces::paying(desk, integration, &expected.reference)?,
     };
     // Another trace is another attempt to pay: what was found or not by the first says nothing of it.
     let anew = before.as_ref().is_some_and(|(_, before)| {

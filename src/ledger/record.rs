@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::chain::{self, Entry, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
-use super::{discrepancies, outbox, polls, quarantine};
+use super::{discrepancies, outbox, polls, quarantine, traces};
 use crate::domain::{
     Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
 };
@@ -70,6 +70,9 @@ pub(super) fn record(
     if known.as_ref().map(|known| &known.payment) != Some(&decision.payment) {
         let before = known.map(|known| known.payment);
         count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
+        if decision.payment.stands_paid() {
+            traces::paid(desk, integration, id, &decision.payment)?;
+        }
     }
     Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
 }
