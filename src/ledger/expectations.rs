@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
-use super::{chain, record};
+use super::{chain, record, traces};
 use crate::domain::{
     Channel, Evidence, Expectation, Facts, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference,
     Status, Terms, Timestamp,
@@ -95,7 +95,8 @@ pub(super) fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> 
     }
     let payment = match &expected.poll_url {
         Some(url) => open(desk, integration, expected, (url, proof.as_deref()), terms, now)?,
-        None => None,
+        // The books may come after the money.
+        None => traces::paying(desk, integration, &expected.reference)?,
     };
     desk.connection
         .prepare_cached(

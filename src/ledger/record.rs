@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use super::chain::{self, Entry, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
-use super::{discrepancies, outbox, polls, quarantine, repeats};
+use super::{discrepancies, outbox, polls, quarantine, repeats, traces};
 use crate::domain::{
     Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
 };
@@ -74,6 +74,9 @@ pub(super) fn record(
     if known.as_ref().map(|known| &known.payment) != Some(&decision.payment) {
         let before = known.map(|known| known.payment);
         count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
+        if decision.payment.stands_paid() {
+            traces::paid(desk, integration, id, &decision.payment)?;
+        }
     }
     Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
 }

@@ -1,12 +1,12 @@
 //! Orders that are looked for by the merchant's trace: which to ask about next, and what asking brought.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::chain::Link;
 use super::record::{self, Recorded};
 use super::rows::{self, millis};
 use super::writer::Desk;
-use crate::domain::{IntegrationName, MerchantTrace, Observation, Reference, Terms, Timestamp};
+use crate::domain::{IntegrationName, MerchantTrace, Observation, Payment, Reference, Terms, Timestamp};
 
 /// An order whose gateway is due to be asked for its payment.
 #[derive(Clone, Debug)]
@@ -98,6 +98,28 @@ pub(super) fn found(
         )?
         .execute(params![order, trace, payment, millis(seen.at)])?;
     Ok(recorded)
+}
+
+/// `payment` stands paid: the order of its reference is paid by it, unless another one is known to.
+pub(super) fn paid(desk: &Desk<'_>, integration: i64, id: i64, payment: &Payment) -> rusqlite::Result<()> {
+    desk.connection
+        .prepare_cached(
+            "UPDATE expectation SET payment_id = ?3, trace_due = NULL WHERE integration_id = ?1 AND reference = ?2 \
+             AND payment_id IS NULL",
+        )?
+        .execute(params![integration, payment.facts.reference, id])?;
+    Ok(())
+}
+
+/// The payment that pays the order of this reference already, if one stands paid.
+pub(super) fn paying(desk: &Desk<'_>, integration: i64, reference: &Reference) -> rusqlite::Result<Option<i64>> {
+    desk.connection
+        .prepare_cached(
+            "SELECT id FROM payment INDEXED BY payment_by_reference WHERE reference = ?2 AND integration_id = ?1 \
+             AND status IN ('paid', 'awaiting-delivery', 'delivered') AND trust <> 'reported' ORDER BY id LIMIT 1",
+        )?
+        .query_row(params![integration, reference], |row| row.get(0))
+        .optional()
 }
 
 /// The payment has come by itself: nothing is left to look for.

@@ -190,3 +190,28 @@ async fn a_sweep_looks_for_every_order_without_a_payment_and_counts_a_payment_th
     assert_eq!(brought, orders.into_iter().zip(expected).collect::<Vec<_>>());
     assert!(house.due_traces(night).await.is_empty(), "given up again");
 }
+
+#[tokio::test]
+async fn an_order_is_linked_to_the_payment_that_pays_it_whichever_comes_first() {
+    let house = House::new();
+    let linked = |number: u8| {
+        let sql = format!(
+            "SELECT count(*) FROM expectation JOIN payment ON payment.id = payment_id \
+             WHERE expectation.reference = 'INV-{number}' AND trace_due IS NULL"
+        );
+        house.ask::<i64>(&sql) == Some(1)
+    };
+    house.expect(order(1, Some("T-1")), at(0)).await;
+    house.post(1, "Paid", at(1)).await;
+    assert!(!linked(1), "a claim is no money");
+    house.poll(1, "Paid", at(2)).await;
+    assert!(linked(1));
+    house.post(2, "Paid", at(3)).await;
+    house.poll(2, "Paid", at(4)).await;
+    house.expect(order(2, Some("T-2")), at(5)).await;
+    assert!(linked(2));
+    house.post(3, "Cancelled", at(6)).await;
+    house.poll(3, "Cancelled", at(7)).await;
+    house.expect(order(3, Some("T-3")), at(8)).await;
+    assert!(!linked(3), "another payment may still come");
+}
