@@ -1,8 +1,8 @@
 //! What a run costs without gateway traffic, beside a sequential scan of the payment table.
 //!
 //! `cargo bench --bench reconcile` builds ledgers of 10,000, 100,000 and 1,000,000 payments through the library: each
-//! payment posted, confirmed by poll and expected by the books, every hundredth underpaid. It then compares and applies,
-//! twice: the first run opens the findings and links every order, the second changes nothing. Absolute figures belong to
+//! payment posted, confirmed by poll and expected by the books, every hundredth underpaid. It then compares, applies and
+//! reports, twice: the first run opens the findings and links every order, the second changes nothing. Absolute figures belong to
 //! the machine; the ratio to a scan travels. Sizes may be given: `cargo bench --bench reconcile -- 10000 100000`.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench ends when something is wrong, and prints")]
@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 
 use paynowd::domain::schedule::Bound;
 use paynowd::domain::{
-    Amount, Announce, Expectation, IntegrationName, Mode, PollSchedule, Reference, Status, Step, Terms, Timestamp,
+    Amount, Announce, Checked, Expectation, IntegrationName, Mode, PollSchedule, Reference, Status, Step, Terms,
+    Timestamp,
 };
 use paynowd::ledger::{
-    Admission, Booking, Conclusion, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Reader, Role, Run,
+    Admission, Booking, Conclusion, Filter, Ledger, LedgerSettings, OnConflict, QuarantineLimits, Reader, ReportOrder,
+    Role, Run,
 };
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Answer, Gateway, Integration, Integrations, Key, Keys, Post, Protocol, Setup};
-use paynowd::reconciler::{RunSettings, SweepSettings, Wanted, compare};
+use paynowd::reconciler::{Compared, RunSettings, SweepSettings, Wanted, compare};
 
 const KEY: &str = "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977";
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
@@ -138,11 +140,16 @@ async fn run(ledger: &Ledger, integrations: &Integrations) -> (Duration, usize) 
         sweep,
     };
     let started = Instant::now();
-    let (_, changes) =
+    let Compared { days, changes, .. } =
         compare(ledger.reader(), integrations, &settings, &Wanted::default(), now()).expect("a comparison");
     let opened = changes.opening().count();
+    let names = integrations.all().into_iter().map(|shop| (shop.name.clone(), shop.terms.mode)).collect();
+    let checked = Checked::default();
+    let order = ReportOrder { days, integrations: names, checked, recipients: vec!["owner@shop.example".into()] };
+    let apart = ledger.reader().apart().expect("another connection");
+    let report = Some(apart.count_report(order, now()).await.expect("a report"));
     let run = Run { name: "nightly", started: now(), summary: String::new() };
-    ledger.conclude(Conclusion { run, changes, report: None }, now()).await.expect("it is applied");
+    ledger.conclude(Conclusion { run, changes, report }, now()).await.expect("it is applied");
     (started.elapsed(), opened)
 }
 

@@ -463,19 +463,19 @@ async fn a_month_of_nights_passes_in_seconds() {
     let nightly = Nightly::new(ledger, integrations, settings, house.clock.clone());
     tokio::spawn(nightly.run(house.beat.subscribe(), house.shutdown.clone()));
     let reader = house.ledger.reader();
-    while reader.last_run("nightly").await.unwrap().is_none() {
+    while reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap().is_none() {
         house.later(Duration::ZERO);
         tokio::task::yield_now().await;
     }
-    let mut last = reader.last_run("nightly").await.unwrap();
+    let mut last = reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap();
     for _ in 0..30 {
         house.later(Duration::from_hours(24));
         let end = Instant::now() + DEADLINE;
-        while reader.last_run("nightly").await.unwrap() == last {
+        while reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap() == last {
             assert!(Instant::now() < end, "the night never came");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        last = reader.last_run("nightly").await.unwrap();
+        last = reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap();
     }
     assert!(house.gateway.polls(&payment.guid) >= 31, "asked about every night, beyond its schedule");
 }

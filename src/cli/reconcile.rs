@@ -11,14 +11,14 @@ use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Checked, Days, GatewayKey, IntegrationName, Reference};
 use crate::ledger::{Changes, Concluded, LedgerError, Moves, Reader};
-use crate::reconciler::{Ran, Wanted};
+use crate::reconciler::{Compared, Ran, Wanted};
 
 #[derive(Debug, Options)]
 pub(super) struct Arguments {
     /// Ask nobody and change nothing: only say what would be opened and closed.
     #[arg(long)]
     dry_run: bool,
-    /// Report this day, rather than those since the last report.
+    /// Report this day, rather than those since the last report: also today, as far as it has come.
     #[arg(long, value_name = "DAY", value_parser = super::when::day)]
     date: Option<NaiveDate>,
     /// Only this integration; nobody is written to.
@@ -76,15 +76,15 @@ fn wanted(config: &Config, arguments: &Arguments) -> Result<Wanted, String> {
     let integration: Option<IntegrationName> = arguments.integration.as_ref().map(named).transpose()?;
     let zone = config.reconcile.timezone;
     let today = Utc::now().with_timezone(&zone).date_naive();
-    if let Some(day) = arguments.date.filter(|day| *day >= today) {
-        return Err(format!("--date {day}: that day has not ended yet in {zone}"));
+    if let Some(day) = arguments.date.filter(|day| *day > today) {
+        return Err(format!("--date {day}: that day has not begun yet in {zone}"));
     }
     Ok(Wanted { integration, day: arguments.date })
 }
 
 /// Says what a run would do.
 fn rehearse(config: &Config, wanted: &Wanted, as_json: bool) -> Result<Exit, LedgerError> {
-    let (days, changes) = daemon::compare(config, wanted, Utc::now())?;
+    let Compared { days, changes, .. } = daemon::compare(config, wanted, Utc::now())?;
     let reader = Reader::open(&config.ledger.path)?;
     let opening = changes.opening().map(|(case, standing)| Ok((reader.named(case)?, standing)));
     let opening: Vec<_> = opening.collect::<Result<_, LedgerError>>()?;

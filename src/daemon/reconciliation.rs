@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::wiring;
 use crate::config::Config;
-use crate::domain::{Days, Timestamp};
+use crate::domain::Timestamp;
 use crate::http;
-use crate::ledger::{Changes, Ledger, LedgerError, Reader, Role};
+use crate::ledger::{Ledger, LedgerError, Reader, Role};
 use crate::protocol::Integrations;
-use crate::reconciler::{self, Clock, Heartbeat, HeartbeatError, Poller, Ran, RunError, Wanted};
+use crate::reconciler::{self, Clock, Compared, Heartbeat, HeartbeatError, Poller, Ran, RunError, Wanted};
 
 /// Why a run at a person's word did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub async fn reconcile(config: &Config, wanted: &Wanted) -> Result<Ran, Reconcil
 ///
 /// # Errors
 /// The ledger could not be read.
-pub fn compare(config: &Config, wanted: &Wanted, now: Timestamp) -> Result<(Days, Changes), LedgerError> {
+pub fn compare(config: &Config, wanted: &Wanted, now: Timestamp) -> Result<Compared, LedgerError> {
     let integrations = Integrations::new(wiring::integrations(config));
     reconciler::compare(&Reader::open(&config.ledger.path)?, &integrations, &wiring::run(config), wanted, now)
 }

@@ -477,12 +477,12 @@ impl Reader {
         self.read(|connection| Ok((polls::scheduled(connection)?, outbox::waiting(connection)?))).await
     }
 
-    /// When a run of this name last began and ended well.
+    /// When a run of this name last began and ended well, of those that began by `until`.
     ///
     /// # Errors
     /// The ledger could not be read; look again later.
-    pub async fn last_run(&self, name: &'static str) -> Result<Option<Timestamp>, LedgerError> {
-        self.read(move |connection| runs::last(connection, name)).await
+    pub async fn last_run(&self, name: &'static str, until: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(move |connection| runs::last(connection, name, until)).await
     }
 
     /// Whether a run of this name has reported these days, so that there is nothing to count for them.

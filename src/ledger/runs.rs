@@ -51,11 +51,11 @@ pub enum Concluded {
     },
 }
 
-/// When a run of this name last began.
-pub(super) fn last(connection: &Connection, name: &str) -> rusqlite::Result<Option<Timestamp>> {
+/// When a run of this name last began, of those that began by `until`.
+pub(super) fn last(connection: &Connection, name: &str, until: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     connection
-        .prepare_cached("SELECT max(started) FROM run WHERE name = ?1 AND finished IS NOT NULL")?
-        .query_row([name], |row| rows::maybe_instant(row, 0))
+        .prepare_cached("SELECT max(started) FROM run WHERE name = ?1 AND started <= ?2 AND finished IS NOT NULL")?
+        .query_row(params![name, millis(until)], |row| rows::maybe_instant(row, 0))
 }
 
 /// Notes a run that began at `started` and has ended.
@@ -89,7 +89,7 @@ pub(super) fn conclude(
         note(desk, run.name, run.started, now, &run.summary)?;
         return Ok(Concluded::AlreadyReported);
     }
-    let (before, newest) = previous(desk.connection, run.name)?;
+    let (before, newest) = previous(desk.connection)?;
     let (report, files) = counted.completed(desk.connection, desk.head()?, before, newest, now)?;
     let newest: Option<i64> = desk.connection.query_row("SELECT max(id) FROM discrepancy", [], |row| row.get(0))?;
     let id = desk
@@ -131,14 +131,13 @@ pub(super) fn is_reported(connection: &Connection, name: &str, days: &Days) -> r
         .query_row(params![name, days.first().to_string(), days.last().to_string()], |row| row.get(0))
 }
 
-/// When the last report of a run of this name was made, and the number of the newest finding then.
-fn previous(connection: &Connection, name: &str) -> rusqlite::Result<(Option<Timestamp>, i64)> {
+/// When the last report was made, by whatever run, and the number of the newest finding then.
+fn previous(connection: &Connection) -> rusqlite::Result<(Option<Timestamp>, i64)> {
     let previous = connection
         .prepare_cached(
-            "SELECT finished, report ->> '$.newest_finding' FROM run WHERE name = ?1 AND last_day IS NOT NULL \
-             ORDER BY finished DESC LIMIT 1",
+            "SELECT finished, report ->> '$.newest_finding' FROM run WHERE last_day IS NOT NULL ORDER BY id DESC LIMIT 1",
         )?
-        .query_row([name], |row| Ok((rows::maybe_instant(row, 0)?, row.get(1)?)))
+        .query_row([], |row| Ok((rows::maybe_instant(row, 0)?, row.get(1)?)))
         .optional()?;
     Ok(previous.unwrap_or((None, 0)))
 }

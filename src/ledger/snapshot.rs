@@ -64,6 +64,9 @@ pub struct RefusedAlike {
 /// How many kinds of refused posts are examined: the doctor takes his time, and people read but a few.
 const KINDS: usize = 20;
 
+/// How much of the ledger a run keeps at hand, in KiB: payments, orders and polls are found by many indexes at once.
+const CACHE: i64 = 32 << 10;
+
 /// How many days before it is paid out a payment may have been made.
 const SETTLED_LATE: TimeDelta = TimeDelta::days(7);
 
@@ -98,7 +101,9 @@ impl Reader {
     /// The ledger could not be opened or read.
     pub fn snapshot(&self) -> Result<Snapshot, LedgerError> {
         let connection = schema::open_reader(&self.path()?)?;
-        connection.execute_batch("BEGIN").map_err(LedgerError::read)?;
+        let opened =
+            connection.pragma_update(None, "cache_size", -CACHE).and_then(|()| connection.execute_batch("BEGIN"));
+        opened.map_err(LedgerError::read)?;
         Ok(Snapshot { connection })
     }
 
@@ -179,14 +184,16 @@ impl Snapshot {
         Ok(settled.map_or(since, |settled| settled.min(since)))
     }
 
-    /// The civil days that the last run of this name reported, if one ever did.
+    /// The civil days that the last run of this name reported, if one ever did; of those that end by `until`.
     ///
     /// # Errors
     /// The ledger could not be read.
-    pub fn reported_days(&self, name: &str) -> Result<Option<(NaiveDate, NaiveDate)>, LedgerError> {
-        let statement = "SELECT first_day, last_day FROM run WHERE name = ?1 AND last_day IS NOT NULL \
+    pub fn reported_days(&self, name: &str, until: NaiveDate) -> Result<Option<(NaiveDate, NaiveDate)>, LedgerError> {
+        let statement = "SELECT first_day, last_day FROM run WHERE name = ?1 AND last_day <= ?2 \
                          ORDER BY last_day DESC LIMIT 1";
-        let days = self.collect(statement, [name], |row| Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?)))?;
+        let days = self.collect(statement, params![name, until.to_string()], |row| {
+            Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?))
+        })?;
         Ok(days.into_iter().next().flatten())
     }
 

@@ -119,7 +119,11 @@ impl Page {
         let need_you = findings.need_you();
         Self {
             subject: wording::subject(days, &paid, need_you),
-            days: wording::long(days),
+            days: if report.made < days.until() {
+                format!("{}, so far", wording::long(days))
+            } else {
+                wording::long(days)
+            },
             zone: days.zone().name(),
             integrations: integrations(report),
             paid: match count {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 use croner::Cron;
 use tokio::sync::watch;
@@ -13,6 +13,10 @@ use super::{Clock, Ran, RunError, RunSettings, Wanted, reconcile};
 use crate::domain::Timestamp;
 use crate::ledger::Ledger;
 use crate::protocol::Integrations;
+
+/// How far in the future a run may lie and still count. A clock that was ahead for an hour has had its night; one that was
+/// years ahead must not cost every night to come.
+pub(super) const AHEAD: TimeDelta = TimeDelta::days(2);
 
 /// When the nightly run happens.
 #[derive(Clone, Debug)]
@@ -70,7 +74,7 @@ impl Nightly {
     /// it is looked at again on the next beat: that run may be the one that is due.
     async fn look(&self, now: Timestamp) -> Result<(), RunError> {
         let NightlySettings { schedule, run } = self.settings.borrow().clone();
-        match self.ledger.reader().last_run(NIGHTLY).await? {
+        match self.ledger.reader().last_run(NIGHTLY, now + AHEAD).await? {
             None => {
                 Ok(self.ledger.note_run(NIGHTLY, now, now, "the ledger was opened for the first time".into()).await?)
             }
@@ -134,7 +138,7 @@ mod tests {
         let runs_between = |mut last: Timestamp, end: Timestamp| {
             let (mut now, mut runs) = (last, Vec::new());
             while now < end {
-                now += chrono::TimeDelta::minutes(5);
+                now += TimeDelta::minutes(5);
                 if due(&nightly, warsaw, last, now) {
                     runs.push(now);
                     last = now;

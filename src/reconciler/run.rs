@@ -9,6 +9,7 @@ use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 use tokio::task::JoinSet;
 
+use super::nightly::AHEAD;
 use super::survey::survey;
 use super::{Clock, SweepSettings, sweep};
 use crate::domain::report::recipients;
@@ -23,6 +24,9 @@ pub(super) const NIGHTLY: &str = "nightly";
 
 /// What a run about one integration is called: it makes up for no nightly one.
 const PARTIAL: &str = "partial";
+
+/// What a run about a day out of turn is called: the day will be, or was, in a nightly report all the same.
+const OUT_OF_TURN: &str = "out-of-turn";
 
 /// How many days one run reports at most; a house that was closed for longer has other worries.
 const LONGEST: u64 = 31;
@@ -47,7 +51,7 @@ pub struct RunSettings {
 pub struct Wanted {
     /// Only this integration.
     pub integration: Option<IntegrationName>,
-    /// This day, rather than those since the last report.
+    /// This day, rather than those since the last report. It may not have ended yet.
     pub day: Option<NaiveDate>,
 }
 
@@ -96,10 +100,17 @@ pub async fn reconcile(
         let (settings, wanted) = (settings.clone(), wanted.clone());
         tokio::task::spawn_blocking(move || compare(&reader, &integrations, &settings, &wanted, now))
     };
-    let (days, changes) = compared.await.map_err(|_| LedgerError::Closed)??;
+    let Compared { days, in_turn, changes } = compared.await.map_err(|_| LedgerError::Closed)??;
     let moves = changes.moves.clone();
-    let report = report(ledger, integrations, settings, wanted, days, &checked, now).await?;
-    let name = if wanted.integration.is_some() { PARTIAL } else { NIGHTLY };
+    let name = match (&wanted.integration, in_turn) {
+        (Some(_), _) => PARTIAL,
+        (None, true) => NIGHTLY,
+        (None, false) => OUT_OF_TURN,
+    };
+    let report = match wanted.integration {
+        Some(_) => None,
+        None => report(ledger, integrations, settings, name, days, &checked, now).await?,
+    };
     let run = Run { name, started: began, summary: summary(&checked, &moves) };
     let concluded = ledger.conclude(Conclusion { run, changes, report }, clock.now()).await?;
     // Held up to here: the next one sees what this one decided.
@@ -107,18 +118,18 @@ pub async fn reconcile(
     Ok(Ran { days, checked, moves, concluded })
 }
 
-/// What the run has to tell of `days`, all but what does not add up; nothing if they have been reported, or if the run
-/// is not about everything.
+/// What a run of this name has to tell of `days`, all but what does not add up; nothing if they have been reported.
 async fn report(
     ledger: &Ledger,
     integrations: &Integrations,
     settings: &RunSettings,
-    wanted: &Wanted,
+    name: &'static str,
     days: Days,
     checked: &Checked,
     now: Timestamp,
 ) -> Result<Option<Counted>, LedgerError> {
-    if wanted.integration.is_some() || ledger.reader().is_reported(NIGHTLY, days).await? {
+    let reader = ledger.reader();
+    if reader.is_reported(NIGHTLY, days).await? || reader.is_reported(name, days).await? {
         return Ok(None);
     }
     let mut all = integrations.all();
@@ -129,7 +140,18 @@ async fn report(
         checked: checked.clone(),
         recipients: recipients(&settings.report_to, all.iter().flat_map(|integration| &integration.terms.recipients)),
     };
-    Ok(Some(ledger.reader().apart()?.count_report(order, now).await?))
+    Ok(Some(reader.apart()?.count_report(order, now).await?))
+}
+
+/// What a run finds at one moment.
+#[derive(Debug)]
+pub struct Compared {
+    /// The days it is about.
+    pub days: Days,
+    /// Whether they are the ones whose turn it is: those since the last nightly report.
+    pub in_turn: bool,
+    /// What changes.
+    pub changes: Changes,
 }
 
 /// What a run would find at this moment, and about which days. Asks nobody, changes nothing. Blocks.
@@ -142,14 +164,13 @@ pub fn compare(
     settings: &RunSettings,
     wanted: &Wanted,
     now: Timestamp,
-) -> Result<(Days, Changes), LedgerError> {
+) -> Result<Compared, LedgerError> {
     let snapshot = reader.snapshot()?;
-    let days = match wanted.day {
-        Some(day) => Days::one(day, settings.zone),
-        None => period(snapshot.reported_days(NIGHTLY)?, now, settings.zone),
-    };
+    let latest = (now + AHEAD).with_timezone(&settings.zone).date_naive();
+    let turn = period(snapshot.reported_days(NIGHTLY, latest)?, now, settings.zone);
+    let days = wanted.day.map_or(turn, |day| Days::one(day, settings.zone));
     let changes = survey(&snapshot, integrations, settings, wanted.integration.as_ref(), days.from(), now)?;
-    Ok((days, changes))
+    Ok(Compared { days, in_turn: days == turn, changes })
 }
 
 /// The days since the last report up to yesterday; the same as then if there are none.

@@ -183,7 +183,7 @@ async fn one_reconciliation_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_one_integration_and_only_days_that_have_ended() {
+async fn only_one_integration_and_only_days_that_have_begun() {
     let house = unfitting().await;
     house.reconcile(&["--integration", "button"]);
     assert_eq!(house.open_findings().len(), 0);
@@ -194,6 +194,28 @@ async fn only_one_integration_and_only_days_that_have_ended() {
     }
     let ran = house.reconcile(&["--date", "2026-03-12"]);
     assert_eq!((&ran["first_day"], &ran["last_day"]), (&"2026-03-12".into(), &"2026-03-12".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_out_of_turn_is_reported_once_and_takes_no_nightly_reports_turn() {
+    let house = unfitting().await;
+    let before = house.letters().len();
+    let today = chrono::Utc::now().with_timezone(&chrono_tz::Africa::Harare).date_naive();
+    for _ in 0..2 {
+        house.reconcile(&["--date", &today.to_string()]);
+        house.reconcile(&[]);
+    }
+    let letters = house.until_letters(before + 2).await;
+    let mut subjects: Vec<_> = letters.iter().map(|letter| letter.subject().to_owned()).collect();
+    subjects.retain(|subject| subject.starts_with("Paynow "));
+    subjects.sort();
+    let day = |day: chrono::NaiveDate| day.format("Paynow %-d %b: ").to_string();
+    let mut days = [day(today), day(today.pred_opt().unwrap())];
+    days.sort();
+    assert_eq!(subjects.len(), 2, "{subjects:?}");
+    assert!(subjects.iter().zip(&days).all(|(subject, day)| subject.starts_with(day)), "{subjects:?}");
+    let so_far = letters.iter().filter(|letter| letter.text.contains(", so far")).count();
+    assert_eq!(so_far, 1, "only today has not ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

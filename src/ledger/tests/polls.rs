@@ -125,11 +125,12 @@ async fn a_different_finding_of_the_same_class_is_a_finding_of_its_own() {
 #[tokio::test]
 async fn a_run_is_remembered_by_when_it_began_once_it_has_ended() {
     let house = House::new();
-    assert_eq!(house.ledger.reader().last_run("nightly").await.unwrap(), None);
+    assert_eq!(house.ledger.reader().last_run("nightly", at(1_000_000)).await.unwrap(), None);
     for start in [100, 200, 150] {
         house.ledger.note_run("nightly", at(start), at(start + 9), "3 payments".into()).await.unwrap();
     }
     house.foreign().execute("INSERT INTO run (name, started) VALUES ('nightly', 9000000000000)", []).unwrap();
-    assert_eq!(house.ledger.reader().last_run("nightly").await.unwrap(), Some(at(200)));
-    assert_eq!(house.ledger.reader().last_run("weekly").await.unwrap(), None);
+    assert_eq!(house.ledger.reader().last_run("nightly", at(1_000_000)).await.unwrap(), Some(at(200)));
+    assert_eq!(house.ledger.reader().last_run("nightly", at(199)).await.unwrap(), Some(at(150)));
+    assert_eq!(house.ledger.reader().last_run("weekly", at(1_000_000)).await.unwrap(), None);
 }

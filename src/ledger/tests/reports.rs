@@ -128,7 +128,7 @@ async fn a_day_is_reported_once_and_every_try_at_a_letter_is_the_same_letter() {
     assert_eq!(house.conclude(one_day(), at(90_000)).await, Concluded::AlreadyReported);
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM run"), Some(2));
     let reader = house.ledger.reader();
-    assert_eq!(reader.snapshot().unwrap().reported_days("nightly").unwrap(), Some((today(), today())));
+    assert_eq!(reader.snapshot().unwrap().reported_days("nightly", today()).unwrap(), Some((today(), today())));
     assert!(reader.is_reported("nightly", one_day()).await.unwrap());
     assert!(!reader.is_reported("other", one_day()).await.unwrap());
 
@@ -263,7 +263,7 @@ async fn a_run_without_a_report_is_noted_and_writes_to_nobody() {
     let house = House::new();
     let unreported = Conclusion { run: run(at(0)), changes: Changes::default(), report: None };
     assert_eq!(house.ledger.conclude(unreported, at(1)).await.unwrap(), Concluded::Noted);
-    assert_eq!(house.ledger.reader().last_run("nightly").await.unwrap(), Some(at(0)));
+    assert_eq!(house.ledger.reader().last_run("nightly", at(1_000_000)).await.unwrap(), Some(at(0)));
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM outbox"), Some(0));
 }
 
