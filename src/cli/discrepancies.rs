@@ -76,10 +76,7 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
         Command::List(wanted) => Reader::open(&config.path).and_then(|reader| list(&reader, &wanted)),
         Command::Show(wanted) => Reader::open(&config.path).and_then(|reader| show(&reader, &wanted)),
         Command::Resolve(wanted) => {
-            let Some(actor) = wanted.actor.or_else(|| logged_in(place)) else {
-                output::complain(&"nobody is logged in here; say who resolves it with --actor");
-                return Exit::Usage;
-            };
+            let actor = wanted.actor.unwrap_or_else(|| logged_in(place));
             resolve(&config, wanted.id, wanted.reason, actor)
         }
     };
@@ -196,9 +193,11 @@ fn resolve(config: &LedgerConfig, id: i64, reason: String, actor: String) -> Res
     Ok(Exit::Done)
 }
 
-/// Who is logged in: the person behind sudo, else the user.
-fn logged_in(place: &Place) -> Option<String> {
-    ["SUDO_USER", "USER"].iter().filter_map(|name| place.environment.vars.get(*name)).find_map(|name| actor(name).ok())
+/// Who is logged in: the person behind sudo, else the user, else the number the system has for whoever this is.
+fn logged_in(place: &Place) -> String {
+    let names = ["SUDO_USER", "USER", "LOGNAME"];
+    let named = names.iter().filter_map(|name| place.environment.vars.get(*name)).find_map(|name| actor(name).ok());
+    named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 /// A finding as scripts see it, in this order.
