@@ -160,7 +160,12 @@ impl House {
 
     async fn night_on(&self, ledger: &Ledger) -> Checked {
         let began = self.clock.now();
-        let what = Sweep { integration: shop(), began, final_since: began - Duration::from_hours(7 * 24) };
+        let what = Sweep {
+            integration: shop(),
+            began,
+            final_since: began - Duration::from_hours(7 * 24),
+            open_since: began - Duration::from_hours(90 * 24),
+        };
         sweep(ledger, &self.clock, &what, PATIENT).await.unwrap()
     }
 }
@@ -418,7 +423,7 @@ async fn a_night_gives_up_on_a_gateway_that_brings_nothing_back_and_says_how_muc
     house.expect(order("INV-99", Some("T-1"))).await;
     house.shutdown.cancel();
     let began = house.clock.now() + Duration::from_hours(24);
-    let what = Sweep { integration: shop(), began, final_since: began };
+    let what = Sweep { integration: shop(), began, final_since: began, open_since: began - Duration::from_hours(24) };
     let short = SweepSettings { stalled: Duration::from_millis(50), ..PATIENT };
     let checked = sweep(&house.ledger, &house.clock, &what, short).await.unwrap();
     assert_eq!((checked.payments, checked.traced, checked.left), (20, 1, 21));

@@ -16,6 +16,8 @@ pub struct Sweep {
     pub began: Timestamp,
     /// What became final since then is asked about once more, though nothing is expected of it.
     pub final_since: Timestamp,
+    /// What has not changed since then is not asked about any more, though it never became final.
+    pub open_since: Timestamp,
 }
 
 /// How far a sweep has come.
@@ -65,7 +67,7 @@ pub(super) fn slice(connection: &Connection, sweep: &Sweep, place: Place, most: 
             let after = if let Place::Open(after) = place { after } else { 0 };
             let found = connection
                 .prepare_cached(&open_statement())?
-                .query_map(params![name, after, most], |row| Ok(Place::Open(row.get(0)?)))?
+                .query_map(params![name, after, most, millis(sweep.open_since)], |row| Ok(Place::Open(row.get(0)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             (found, Some(Place::Final(millis(sweep.final_since), 0)))
         }
@@ -81,7 +83,7 @@ pub(super) fn slice(connection: &Connection, sweep: &Sweep, place: Place, most: 
         Place::Orders(after) => {
             let found = connection
                 .prepare_cached(ORDERS)?
-                .query_map(params![name, after, most], |row| Ok(Place::Orders(row.get(0)?)))?
+                .query_map(params![name, after, most, millis(sweep.open_since)], |row| Ok(Place::Orders(row.get(0)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             (found, None)
         }
@@ -105,7 +107,8 @@ impl Place {
 pub(super) fn open_statement() -> String {
     format!(
         "SELECT id FROM payment INDEXED BY payment_open WHERE {OPEN} \
-         AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND id > ?2 ORDER BY id LIMIT ?3"
+         AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND id > ?2 AND last_changed >= ?4 \
+         ORDER BY id LIMIT ?3"
     )
 }
 
@@ -121,7 +124,7 @@ pub(super) fn final_statement() -> String {
 /// Orders of one integration, by number, that have a trace and no payment.
 pub(super) const ORDERS: &str = "SELECT id FROM expectation INDEXED BY expectation_unfound WHERE trace IS NOT NULL \
      AND payment_id IS NULL AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND id > ?2 \
-     ORDER BY id LIMIT ?3";
+     AND trace_since >= ?4 ORDER BY id LIMIT ?3";
 
 /// Makes `subjects` due now, but for those that are due sooner or have been asked about since `began`.
 pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, now: Timestamp) -> rusqlite::Result<()> {

@@ -28,6 +28,10 @@ const PARTIAL: &str = "partial";
 /// What a run about a day out of turn is called: the day will be, or was, in a nightly report all the same.
 const OUT_OF_TURN: &str = "out-of-turn";
 
+/// How long a payment that never becomes final is asked about: as long as the poll schedule follows money that is held.
+/// Carts that are left behind would grow every night longer.
+const LONGEST_OPEN: TimeDelta = TimeDelta::days(90);
+
 /// How many days one run reports at most; a house that was closed for longer has other worries.
 const LONGEST: u64 = 31;
 
@@ -204,7 +208,8 @@ async fn ask(
             continue;
         }
         let final_since = began - span(settings.look_back);
-        let what = Sweep { integration: integration.name.clone(), began, final_since };
+        let open_since = began - LONGEST_OPEN;
+        let what = Sweep { integration: integration.name.clone(), began, final_since, open_since };
         let (ledger, clock) = (Arc::clone(ledger), clock.clone());
         let patience = settings.sweep;
         asking.spawn(async move { sweep(&ledger, &clock, &what, patience).await });

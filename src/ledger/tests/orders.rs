@@ -173,7 +173,8 @@ async fn a_sweep_looks_for_every_order_without_a_payment_and_counts_a_payment_th
             house.untraced(id, trace, "not-found", at(second)).await;
         }
     }
-    let (night, sweep) = (at(50_000), Sweep { integration: shop(), began: at(50_000), final_since: at(0) });
+    let (night, sweep) =
+        (at(50_000), Sweep { integration: shop(), began: at(50_000), final_since: at(0), open_since: at(0) });
     let slice = house.ledger.reader().slice(sweep, Place::Orders(0), 9).await.unwrap();
     let orders: Vec<Subject> = ids.iter().copied().map(Subject::Order).collect();
     assert_eq!((&slice.subjects, slice.next), (&orders, None));

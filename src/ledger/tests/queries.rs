@@ -139,13 +139,13 @@ async fn what_is_read_often_is_read_by_an_index() {
     let (list, values) = query::list_statement(&Filter { reference: Some("INV-1".into()), ..Filter::default() });
     let list = plan(&file, &list, params_from_iter(values));
     assert!(list.contains("payment USING INDEX payment_by_reference (reference=?)"), "{list}");
-    let open = plan(&file, &crate::ledger::sweep::open_statement(), params!["shop", 0, 9]);
+    let open = plan(&file, &crate::ledger::sweep::open_statement(), params!["shop", 0, 9, 0]);
     assert!(open.contains("payment USING INDEX payment_open (integration_id=? AND rowid>?)"), "{open}");
     assert!(!open.contains("TEMP B-TREE"), "{open}");
     let settled = plan(&file, &crate::ledger::sweep::final_statement(), params!["shop", 0, 0, 9, 9]);
     assert!(settled.contains("payment_by_change (last_changed>? AND last_changed<?)"), "{settled}");
     assert!(!settled.contains("TEMP B-TREE"), "{settled}");
-    let orders = plan(&file, crate::ledger::sweep::ORDERS, params!["shop", 0, 9]);
+    let orders = plan(&file, crate::ledger::sweep::ORDERS, params!["shop", 0, 9, 0]);
     assert!(orders.contains("expectation_unfound (integration_id=? AND rowid>?)"), "{orders}");
     assert!(!orders.contains("TEMP B-TREE"), "{orders}");
     let searched = plan(&file, traces::DUE, params![0, 1, "[]"]);

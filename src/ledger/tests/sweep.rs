@@ -6,7 +6,7 @@ use super::*;
 
 /// A sweep of the shop that begins at this instant and looks back to that.
 fn sweep(began: Timestamp, final_since: Timestamp) -> Sweep {
-    Sweep { integration: shop(), began, final_since }
+    Sweep { integration: shop(), began, final_since, open_since: at(0) }
 }
 
 impl House {
@@ -51,13 +51,15 @@ impl House {
 }
 
 #[tokio::test]
-async fn a_sweep_goes_through_what_can_still_change_at_any_age_and_what_became_final_of_late() {
+async fn a_sweep_goes_through_what_can_still_change_and_what_became_final_of_late() {
     let house = House::with_five().await;
     let subjects = |payments: &[u8]| payments.iter().map(|it| house.subject(*it)).collect::<Vec<_>>();
     let year = 365 * 86_400;
     for most in [1, 2, 3, 99] {
         assert_eq!(house.swept(&sweep(at(year), at(year - 60)), most).await, subjects(&[2, 3, 4]));
         assert_eq!(house.swept(&sweep(at(year), at(1)), most).await, subjects(&[2, 3, 4, 1, 5]));
+        let left_behind = Sweep { open_since: at(4), ..sweep(at(year), at(year - 60)) };
+        assert_eq!(house.swept(&left_behind, most).await, subjects(&[4]), "what has not changed for long is let be");
         assert_eq!(house.swept(&sweep(at(year), at(2)), most).await, subjects(&[2, 3, 4, 5]));
     }
     // What became final while the run went on has just been asked about.
