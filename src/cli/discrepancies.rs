@@ -195,8 +195,8 @@ fn resolve(config: &LedgerConfig, id: i64, reason: String, actor: String) -> Res
 
 /// Who is logged in: the person behind sudo, else the user, else the number the system has for whoever this is.
 fn logged_in(place: &Place) -> String {
-    let names = ["SUDO_USER", "USER", "LOGNAME"];
-    let named = names.iter().filter_map(|name| place.environment.vars.get(*name)).find_map(|name| actor(name).ok());
+    let variables = ["SUDO_USER", "USER", "LOGNAME"].iter();
+    let named = variables.filter_map(|name| place.environment.vars.get(*name)).find_map(|name| actor(name).ok());
     named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
