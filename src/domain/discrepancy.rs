@@ -208,7 +208,9 @@ impl Class {
             Self::TestMoney => {
                 "Do not hand over goods for a test payment; check the integration's mode in the configuration and at Paynow."
             }
-            Self::SettlementMissing => "Ask Paynow when this was or will be settled, and in which payout.",
+            Self::SettlementMissing => {
+                "Ask Paynow in which payout this was or will be settled, or what the payout is for."
+            }
             Self::SettlementShort => "Compare the payout with Paynow's fees; ask Paynow about the difference.",
         }
     }

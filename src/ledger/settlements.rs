@@ -8,7 +8,7 @@ use super::rows::{self, millis};
 use super::writer::Desk;
 use crate::domain::{Settlement, Timestamp};
 
-/// How many days after a payment it may be paid out, the day of the payment not counted.
+/// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held, released.
 const WINDOW: i64 = 10;
 
 /// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
@@ -60,7 +60,7 @@ pub(super) fn is_known(connection: &Connection, it: &Settlement) -> rusqlite::Re
 
 /// A line without a payment and a payment without a line that may belong together, the best pairs first: what was paid is
 /// what was paid out; then what was paid is more.
-pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day, payment.paid_at \
+pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day, payment.paid_at, payment.last_changed \
      FROM payment JOIN settlement ON settlement.integration_id = payment.integration_id \
      AND settlement.reference IN (payment.reference, payment.gateway_reference) \
      WHERE payment.last_changed >= ?1 AND payment.paid_at IS NOT NULL AND settlement.payment_id IS NULL \
@@ -69,8 +69,9 @@ pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day
      ORDER BY settlement.gross IS NOT payment.amount, settlement.day, settlement.id, payment.paid_at, payment.id";
 
 /// Gives every line without a payment the one it pays out: of the same integration and currency, under the merchant's or
-/// the gateway's reference, paid on its day in `zone` or up to ten days before. One line, one payment. A line that pays
-/// out less is taken for a payment for which there is no line of the right amount.
+/// the gateway's reference, paid on its day in `zone` or before, and not changed for longer than ten days: what was held is
+/// paid out once it is released. One line, one payment. A line that pays out less is taken for a payment for which there is
+/// no line of the right amount.
 pub(super) fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched> {
     let earliest: Option<String> = connection
         .prepare_cached("SELECT min(day) FROM settlement WHERE payment_id IS NULL")?
@@ -81,9 +82,10 @@ pub(super) fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Resu
     let pairs: Vec<(i64, i64)> = pairs
         .query_map([millis(since) - CLOCK], |row| {
             let day = rows::text(row, 2, |text| text.parse::<NaiveDate>().ok())?;
-            let paid = rows::instant(row, 3)?.with_timezone(&zone).date_naive();
-            let waited = (day - paid).num_days();
-            Ok((0..=WINDOW).contains(&waited).then_some((row.get(0)?, row.get(1)?)))
+            let (paid, changed) = (rows::instant(row, 3)?, rows::instant(row, 4)?);
+            let days_since = |then: Timestamp| (day - then.with_timezone(&zone).date_naive()).num_days();
+            let fits = days_since(paid) >= 0 && days_since(paid.max(changed)) <= WINDOW;
+            Ok(fits.then_some((row.get(0)?, row.get(1)?)))
         })?
         .filter_map(Result::transpose)
         .collect::<rusqlite::Result<_>>()?;

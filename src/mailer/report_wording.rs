@@ -144,7 +144,7 @@ pub(super) const fn title(class: Class) -> &'static str {
         Class::RefusedPolls => "Paynow refuses our questions",
         Class::CallbackSilence => "Paynow's messages do not reach us",
         Class::TestMoney => "Test money and real money mixed up",
-        Class::SettlementMissing => "Paid, but not paid out to you",
+        Class::SettlementMissing => "Payment and payout do not match",
         Class::SettlementShort => "Paid out to you with less",
     }
 }

@@ -93,7 +93,7 @@ pub fn compare(matter: &Matter<'_>, rules: &Rules<'_>) -> Vec<Standing> {
         Matter::Payment(account) => account.compare(rules),
         Matter::Order(order) => order.compare(),
         Matter::Line(line) => line.compare(rules).into_iter().collect(),
-        Matter::Integration(tallies) => tallies.compare(),
+        Matter::Integration(tallies) => tallies.compare(rules),
     }
 }
 

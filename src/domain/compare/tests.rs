@@ -307,7 +307,7 @@ fn refused_posts_are_told_once_a_diagnosis_and_sender_and_not_without_end() {
 }
 
 #[test]
-fn three_changes_that_only_asking_told_of_and_no_post_at_all_are_a_silence() {
+fn three_changes_that_only_asking_told_of_and_no_post_for_a_day_are_a_silence() {
     let schedule = schedule();
     let rules = rules(&schedule);
     let found = |payments: &[Payment]| {
@@ -324,6 +324,13 @@ fn three_changes_that_only_asking_told_of_and_no_post_at_all_are_a_silence() {
     assert!(!found(&[asked.clone(), never.clone(), asked.clone(), paid()]), "a post came through");
     let old = Payment { last_changed: ago(TimeDelta::days(7) + SECOND), ..paid() };
     assert!(found(&[asked.clone(), never.clone(), asked.clone(), old]), "but long ago");
+    let told = |since| Payment { last_changed: ago(since), ..paid() };
+    let after = |since| Payment { last_changed: ago(since), ..asked.clone() };
+    let day = TimeDelta::days(1);
+    let [one, two, last] = [1, 9, 20].map(|hours| after(TimeDelta::hours(hours)));
+    assert!(found(&[two.clone(), told(day + SECOND), one.clone(), last.clone()]), "posts have stopped");
+    assert!(!found(&[one.clone(), told(TimeDelta::hours(23)), two.clone(), last]), "perhaps, but not for a day yet");
+    assert!(!found(&[after(day * 3), told(day * 2), one, two]), "only two since the last post");
     let begun = Payment { posted: Posted::Never, ..payment(Status::Created) };
     assert!(!found(&[asked, never, begun]), "what the shop has begun changed nothing");
 }

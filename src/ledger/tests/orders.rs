@@ -216,3 +216,26 @@ async fn an_order_is_linked_to_the_payment_that_pays_it_whichever_comes_first() 
     house.expect(order(3, Some("T-3")), at(8)).await;
     assert!(!linked(3), "another payment may still come");
 }
+
+#[tokio::test]
+async fn what_was_held_is_paid_out_by_a_line_of_after_its_release_however_long_ago_it_was_paid() {
+    let house = House::new();
+    let day = |count: i64| at(count * 24 * 60 * 60);
+    house.post(1, "Awaiting Delivery", day(0)).await;
+    house.poll(1, "Awaiting Delivery", day(0)).await;
+    let settlement = Settlement {
+        integration: shop(),
+        line: "1".into(),
+        day: day(13).date_naive(),
+        reference: "INV-1".into(),
+        currency: "USD".parse().unwrap(),
+        gross: Some("25.00".parse().unwrap()),
+        fee: None,
+        net: None,
+    };
+    house.ledger.settle(vec![settlement], day(13)).await.unwrap();
+    let matched = || house.ledger.match_settlements(chrono_tz::UTC);
+    assert_eq!(matched().await.unwrap(), Matched { now: 0, waiting: 1 }, "held for all we know");
+    house.poll(1, "Paid", day(12)).await;
+    assert_eq!(matched().await.unwrap(), Matched { now: 1, waiting: 0 });
+}
