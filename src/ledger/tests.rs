@@ -4,6 +4,7 @@ mod chain;
 mod file;
 mod fold;
 mod letters;
+mod old_keys;
 mod orders;
 mod polls;
 mod queries;
