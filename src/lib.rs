@@ -20,6 +20,7 @@
 //! | floor | room | what it is |
 //! |---|---|---|
 //! | 0 | [`domain`] | words and decisions: no I/O, no clock, no storage |
+//! | 0 | [`meter`] | counters without locks |
 //! | 1 | [`protocol`] | bytes ⇄ messages, with proof |
 //! | 1 | [`books`] | files a merchant keeps ⇄ our words; no I/O of its own |
 //! | 2 | [`ledger`] | the only SQL: one writer thread, group commit, `Ok` means on disk |
@@ -78,6 +79,7 @@ pub mod domain;
 pub mod http;
 pub mod ledger;
 pub mod mailer;
+pub mod meter;
 pub mod protocol;
 pub mod receiver;
 pub mod reconciler;

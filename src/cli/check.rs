@@ -24,9 +24,24 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
     };
     report(&warnings);
     let mut sound = warnings.is_empty();
-    if let Err(error) = daemon::inspect_ledger(&config) {
-        sound = false;
-        output::line(format!("error: {}: ledger.path: {error}", config.file.display()));
+    match daemon::idle_keys(&config) {
+        Ok(idle) => {
+            for key in idle {
+                sound = false;
+                output::line(format!(
+                    "warning: {}: integrations.{}.key_files: {} has proven nothing since {}; if every shop signs with the \
+                     new key, remove it from the list",
+                    config.file.display(),
+                    key.integration,
+                    key.file,
+                    key.last_needed().format("%Y-%m-%d"),
+                ));
+            }
+        }
+        Err(error) => {
+            sound = false;
+            output::line(format!("error: {}: ledger.path: {error}", config.file.display()));
+        }
     }
     if wanted.online {
         match block_on(daemon::probe(&config)) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lettre::Address;
 
 use super::reader::Section;
-use super::secrets::Vault;
+use super::secrets::{KeyFile, Vault};
 use crate::domain::{Amount, Announce, Currency, IntegrationName, Mode, Origin, PollSchedule, Status, Terms};
 use crate::protocol::{Gateway, Key, Keys, Protocol, Setup};
 
@@ -45,6 +45,8 @@ pub struct IntegrationConfig {
     pub id: Option<String>,
     /// What proves its messages, the current key first.
     pub keys: Keys,
+    /// The files of these keys, in the same order.
+    pub key_files: Vec<KeyFile>,
     /// Where its gateway lives.
     pub origin: Origin,
     /// Reads its posts and phrases our questions.
@@ -77,7 +79,7 @@ impl IntegrationConfig {
         let origin = origin(&mut section, protocol);
         let terms = terms(&mut section, schedule);
         section.finish();
-        let (name, protocol, keys, origin, terms) = (name.ok()?, protocol?, keys?, origin?, terms?);
+        let (name, protocol, (keys, key_files), origin, terms) = (name.ok()?, protocol?, keys?, origin?, terms?);
         if wants_api_key && api_key.is_none() {
             return None;
         }
@@ -91,7 +93,7 @@ impl IntegrationConfig {
         };
         let gateway: Arc<dyn Gateway> = Arc::from(protocol.gateway(setup));
         let terms = Arc::new(Terms { confirmable: gateway.confirmable(), ..terms });
-        Some(Self { name, protocol, id, keys, origin, gateway, terms })
+        Some(Self { name, protocol, id, keys, key_files, origin, gateway, terms })
     }
 }
 

@@ -41,6 +41,7 @@ pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, SmtpConfig, SmtpSecurity, Transport};
 pub use poll::PollConfig;
 pub use reconcile::ReconcileConfig;
+pub use secrets::KeyFile;
 pub use server::{AdminConfig, ServerConfig};
 
 use document::Document;

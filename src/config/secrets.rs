@@ -2,12 +2,13 @@
 //! findings name the key of the configuration and the places, never a content, and no name that might be one.
 
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Section;
+use crate::domain::Timestamp;
 use crate::domain::names::guid_bytes;
 use crate::protocol::{Key, Keys, Protocol, ReadKey};
 
@@ -21,6 +22,15 @@ const GUESSABLE: usize = 16;
 const ENDINGS: [&str; 6] = ["key", "keys", "password", "token", "secret", "txt"];
 /// The permission bits of everybody but the owner who may read.
 const OTHERS_READ: u32 = 0o044;
+
+/// A key file, as far as everybody may know of it.
+#[derive(Clone, Debug)]
+pub struct KeyFile {
+    /// Its name as configured, or its place in the list where the name does not look like one.
+    pub name: String,
+    /// When the file was last written or put in its place.
+    pub changed: Option<Timestamp>,
+}
 
 /// Where secrets are kept.
 #[derive(Debug)]
@@ -42,7 +52,7 @@ impl Vault {
     }
 
     /// The keys in the files that `key_files` names, the current one first; none while nobody knows for what.
-    pub(super) fn keys(&self, section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<Keys> {
+    pub(super) fn keys(&self, section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<(Keys, Vec<KeyFile>)> {
         let key = "key_files";
         section.require(key, "name the file that holds the integration key, for example [\"shop.key\"]");
         let names = section.list(key, 1..=MOST_KEYS, "the name of a file", |name| Some(name.to_owned()))?;
@@ -53,7 +63,14 @@ impl Vault {
             keys.extend(self.read_key(section, key, &entry, name, protocol.dialect().key));
         }
         let mut keys = keys.into_iter();
-        Some(Keys::new(keys.next()?, keys.collect()))
+        let files = names.iter().enumerate().map(|(at, name)| self.key_file(at, name)).collect();
+        Some((Keys::new(keys.next()?, keys.collect()), files))
+    }
+
+    fn key_file(&self, at: usize, name: &str) -> KeyFile {
+        let shown = if shown(name) == name { name.to_owned() } else { format!("entry {}", at + 1) };
+        let metadata = self.find(name).and_then(|path| path.metadata().ok());
+        KeyFile { name: shown, changed: metadata.and_then(|file| Timestamp::from_timestamp(file.ctime(), 0)) }
     }
 
     /// The key in the file that `key` names.
@@ -127,17 +144,18 @@ impl Vault {
     }
 
     fn read(&self, name: &str) -> Result<Found, String> {
-        let path = self
-            .places(name)
-            .into_iter()
-            .find(|path| path.try_exists().unwrap_or(true))
-            .ok_or_else(|| self.nowhere(name))?;
+        let path = self.find(name).ok_or_else(|| self.nowhere(name))?;
         let secret = content(&path)?;
         let kept = self.credentials.as_ref().is_some_and(|credentials| path.starts_with(credentials));
         let mode = path.metadata().map(|metadata| metadata.permissions().mode()).unwrap_or_default();
         let open = !kept && mode & OTHERS_READ != 0;
         let warning = open.then(|| "can be read by others than its owner; let it be: chmod 600".to_owned());
         Ok(Found { secret, warning })
+    }
+
+    /// Where the file of this name is, or cannot be looked for.
+    fn find(&self, name: &str) -> Option<PathBuf> {
+        self.places(name).into_iter().find(|path| path.try_exists().unwrap_or(true))
     }
 
     /// Where a file of this name may lie, in the order of looking.

@@ -4,7 +4,6 @@ use super::wiring;
 use crate::config::{Config, Transport};
 use crate::domain::Origin;
 use crate::http::{Client, Method, Request};
-use crate::ledger::{LedgerError, Reader};
 use crate::mailer;
 
 /// Something that was tried, and what came of it.
@@ -14,14 +13,6 @@ pub struct Probe {
     pub what: String,
     /// What came of it, in words.
     pub result: Result<(), String>,
-}
-
-/// Whether the ledger can be read, if there is one yet.
-///
-/// # Errors
-/// There is a file, and this release cannot read it.
-pub fn inspect_ledger(config: &Config) -> Result<(), LedgerError> {
-    if config.ledger.path.exists() { Reader::open(&config.ledger.path).map(drop) } else { Ok(()) }
 }
 
 /// Tries the mail server and each gateway: name, connection, certificate, and for mail the password.

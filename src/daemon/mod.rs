@@ -5,6 +5,8 @@
 
 mod admin;
 mod inspection;
+mod metrics;
+mod old_keys;
 mod orders;
 mod reconciliation;
 mod signals;
@@ -24,13 +26,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment};
 use crate::http;
-use crate::ledger::{Ledger, LedgerError, Role};
+use crate::ledger::{KeyFiles, Ledger, LedgerError, Role};
 use crate::mailer::Postman;
 use crate::protocol::Integrations;
 use crate::receiver::Receiver;
 use crate::reconciler::{Clock, ClockWatch, Heartbeat, HeartbeatError, Nightly, NightlySettings, Poller};
 use admin::AdminDoor;
-pub use inspection::{Probe, inspect_ledger, probe};
+pub use inspection::{Probe, probe};
+use metrics::{Doors, Metrics};
+use old_keys::OldKeys;
+pub use old_keys::idle_keys;
 pub use orders::order_desk;
 pub use reconciliation::{ReconcileError, compare, reconcile};
 use signals::{Signal, Signals};
@@ -101,10 +106,14 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
 
     let integrations = Arc::new(Integrations::new(wiring::integrations(&config)));
     let (nightly, schedule) = watch::channel(wiring::nightly(&config));
+    let (keys, key_files) = watch::channel(old_keys::named(&config));
     let mut house = House::new(Arc::clone(&ledger), addresses);
-    let door = Arc::new(AdminDoor::new(Arc::clone(&ledger), Arc::clone(&integrations), &config));
+    let metrics = Metrics::new(Arc::clone(&ledger), Arc::clone(&integrations), house.traffic.clone());
+    let door = Arc::new(AdminDoor::new(Arc::clone(&ledger), Arc::clone(&integrations), metrics, &config));
     house.open_doors(&config, public, admin, &integrations, &door);
     house.start_loops(&config, client, &integrations, schedule, &heartbeat);
+    house.watch_keys(key_files, &heartbeat);
+    let told = Told { nightly, keys };
 
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ledger = %config.ledger.path.display(), "{}", house.addresses);
     systemd::ready(&house.addresses);
@@ -112,7 +121,7 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::Stop => break None,
-                Signal::Reload => reload(&source, &config, &integrations, &nightly, &door, &house.addresses).await,
+                Signal::Reload => reload(&source, &config, &integrations, &told, &door, &house.addresses).await,
             },
             fell = house.fallen() => break Some(fell),
         }
@@ -130,6 +139,7 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
 struct House {
     ledger: Arc<Ledger>,
     addresses: String,
+    traffic: Doors,
     /// No new requests.
     doors_shut: CancellationToken,
     /// No new work at all.
@@ -143,6 +153,7 @@ impl House {
         Self {
             ledger,
             addresses,
+            traffic: Doors::default(),
             doors_shut: CancellationToken::new(),
             loops_end: CancellationToken::new(),
             doors: JoinSet::new(),
@@ -165,7 +176,8 @@ impl House {
             let receiver = Arc::clone(&receiver);
             async move { receiver.handle(request, peer).await }
         };
-        let (limits, shut) = (wiring::limits(config), self.doors_shut.clone());
+        let limits = wiring::limits(config, Arc::clone(&self.traffic.public));
+        let shut = self.doors_shut.clone();
         self.doors.spawn(async move {
             http::serve(public, limits, shut, handler).await;
             "receiver"
@@ -175,9 +187,10 @@ impl House {
             let door = Arc::clone(&door);
             async move { door.handle(request).await }
         };
+        let limits = http::Limits { traffic: Arc::clone(&self.traffic.admin), ..http::Limits::default() };
         let shut = self.doors_shut.clone();
         self.doors.spawn(async move {
-            http::serve(admin, http::Limits::default(), shut, handler).await;
+            http::serve(admin, limits, shut, handler).await;
             "admin door"
         });
     }
@@ -212,6 +225,12 @@ impl House {
             systemd::attend(&ledger, &addresses, beat, end).await;
             "watchdog"
         });
+    }
+
+    /// Those who watch the keys that are on their way out.
+    fn watch_keys(&mut self, files: watch::Receiver<Vec<KeyFiles>>, heartbeat: &Heartbeat) {
+        let keys = OldKeys::new(Arc::clone(&self.ledger), files);
+        self.loops.spawn(named("watch over old keys", keys.run(heartbeat.listen(), self.loops_end.clone())));
     }
 
     /// Waits until something ends that should not have, and says what.
@@ -257,12 +276,18 @@ async fn close(ledger: Arc<Ledger>) {
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
 }
 
+/// Whom a reload tells.
+struct Told {
+    nightly: watch::Sender<NightlySettings>,
+    keys: watch::Sender<Vec<KeyFiles>>,
+}
+
 /// SIGHUP: keys, the admin token, recipients and schedules, after a full check. A bad file changes nothing and says why.
 async fn reload(
     source: &Source,
     running: &Config,
     integrations: &Integrations,
-    nightly: &watch::Sender<NightlySettings>,
+    told: &Told,
     door: &AdminDoor,
     status: &str,
 ) {
@@ -278,7 +303,8 @@ async fn reload(
                 tracing::warn!(key, "changed, but is only read at start: restart to apply it");
             }
             integrations.replace(wiring::integrations(&config));
-            nightly.send_replace(wiring::nightly(&config));
+            told.nightly.send_replace(wiring::nightly(&config));
+            told.keys.send_replace(old_keys::named(&config));
             door.reload(&config);
             tracing::info!("configuration reloaded");
         }

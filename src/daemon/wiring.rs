@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::DaemonError;
 use crate::config::{Config, LedgerConfig, PollConfig, SmtpConfig, SmtpSecurity, Transport};
-use crate::http::{Cidr, ClientLimits, Limits};
+use crate::http::{Cidr, ClientLimits, Limits, Traffic};
 use crate::ledger::{LedgerSettings, QuarantineLimits};
 use crate::mailer::{MailerSettings, Security, SmtpSettings, Way};
 use crate::protocol::Integration;
@@ -42,7 +42,7 @@ pub(super) fn address(listener: &TcpListener) -> Result<SocketAddr, DaemonError>
 /// Where a proxy on this machine calls from, whether or not it is trusted to say for whom.
 const THIS_MACHINE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-pub(super) fn limits(config: &Config) -> Limits {
+pub(super) fn limits(config: &Config, traffic: Arc<Traffic>) -> Limits {
     let server = &config.server;
     Limits {
         connections: server.max_connections,
@@ -51,6 +51,7 @@ pub(super) fn limits(config: &Config) -> Limits {
         request_timeout: server.request_timeout,
         drain_timeout: server.drain_timeout,
         proxies: server.trusted_proxies.iter().copied().chain(THIS_MACHINE.map(Cidr::from)).collect(),
+        traffic,
     }
 }
 

@@ -186,7 +186,7 @@ impl Known {
         }
 
         let retracted = verdict == Seen::Regress;
-        if retracted && seen.asked.is_some_and(|asked| asked < before.last_changed) {
+        if retracted && seen.asked.is_some_and(|asked| asked <= before.last_changed) {
             // The claim came while the question was under way: the answer is older and says nothing of it.
             let plan = plan_after_claim(before, Some(&self.plan), true, terms, now);
             return Decision {

@@ -166,6 +166,8 @@ pub struct Health {
     pub letters_waiting: u64,
     /// Letters of the last two weeks that were refused or given up.
     pub letters_refused: u64,
+    /// Keys on their way out that proved something on these days.
+    pub old_keys: Vec<OldKeyUse>,
     /// Payments in the ledger.
     pub payments: u64,
     /// Events in the ledger.
@@ -174,6 +176,21 @@ pub struct Health {
     pub bytes: u64,
     /// The digest of the newest event.
     pub head: [u8; 32],
+}
+
+/// That messages are still proven by a key that another has replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldKeyUse {
+    /// Whose key.
+    pub integration: IntegrationName,
+    /// The name of its file.
+    pub file: String,
+    /// How much it has proved since it was replaced.
+    pub count: u64,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it last did, to a minute.
+    pub last: Timestamp,
 }
 
 /// Whom a report goes to: `wanted`, or, where that is empty, everyone whom an integration notifies; each once, whatever

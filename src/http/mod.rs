@@ -18,6 +18,6 @@ pub use client::{Client, ClientError, ClientLimits, Method, Reply, Request};
 pub use fault::SendError;
 pub use guard::Refusal;
 pub use peer::{Cidr, CidrError, client_ip, household};
-pub use response::{Response, closing, empty, json, text};
+pub use response::{Response, closing, empty, exposition, json, text};
 pub use retry::retry_after;
-pub use server::{Limits, serve};
+pub use server::{Limits, Traffic, serve};

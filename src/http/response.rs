@@ -21,6 +21,14 @@ pub fn text(status: StatusCode, words: &str) -> Response {
     response
 }
 
+/// An answer in Prometheus' text format, 0.0.4.
+pub fn exposition(page: String) -> Response {
+    let mut response = with_body(StatusCode::OK, page.into());
+    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, format);
+    response
+}
+
 /// An answer in JSON.
 pub fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     let mut response = with_body(status, Bytes::from(format!("{value}\n")));

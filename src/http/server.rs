@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -24,6 +25,7 @@ use super::crowd::Crowd;
 use super::peer::Cidr;
 use super::response::{Response, closing, empty, is_closing};
 use super::wire::Wire;
+use crate::meter::{Count, Roll, Room};
 
 /// How many headers a request may have; more are answered 431.
 const HEADERS: usize = 64;
@@ -53,6 +55,16 @@ const OUTAGE_PAUSE: Duration = Duration::from_millis(50);
 /// drops a connection that has not spoken yet as soon as it is asked to finish.
 const LAST_CALL: Duration = Duration::from_millis(250);
 
+/// What goes through a door.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Connections that have a place just now.
+    pub connections: Room,
+    /// Answers by status code. What is refused before it is a request (431, and 400 for what is no HTTP) is not among
+    /// them.
+    pub replies: Roll<u16, Count>,
+}
+
 /// How much of everything the peers may take together.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -71,6 +83,8 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Who speaks for many, and so may have as many connections as there are. Nobody by default.
     pub proxies: Vec<Cidr>,
+    /// Where it is counted what they took.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Default for Limits {
@@ -82,6 +96,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(8),
             proxies: Vec::new(),
+            traffic: Arc::default(),
         }
     }
 }
@@ -127,6 +142,7 @@ where
                         drop(seat);
                     });
                 } else if refusals.len() < REFUSALS {
+                    limits.traffic.replies.of(&StatusCode::SERVICE_UNAVAILABLE.as_u16()).raise();
                     refusals.spawn(refuse(wire));
                 }
             }
@@ -161,6 +177,8 @@ where
     F: Future<Output = Response>,
 {
     let mid_sentence = wire.mid_sentence();
+    let traffic = &limits.traffic;
+    let _place = traffic.connections.enter();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let heard_out = HeardOut::default();
         request.extensions_mut().insert(heard_out.clone());
@@ -168,6 +186,7 @@ where
         let mid_sentence = mid_sentence.clone();
         async move {
             let response = answer.await.unwrap_or_else(|_| too_slow(&heard_out));
+            traffic.replies.of(&response.status().as_u16()).raise();
             if is_closing(&response) {
                 mid_sentence.set();
             }

@@ -5,12 +5,14 @@
 
 mod chain;
 mod changes;
+mod counts;
 mod discrepancies;
 mod due;
 mod error;
 mod expectations;
 mod fold;
 mod money;
+mod old_keys;
 mod outbox;
 mod polls;
 mod quarantine;
@@ -40,11 +42,13 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 pub use changes::{Changes, Conclusion, Moves};
+pub use counts::{ByIntegration, Counts, GROUP_SIZES, NOT_STORED, Standing};
 pub use discrepancies::{Discrepancy, DiscrepancyFilter};
 pub use due::Due;
 pub use error::LedgerError;
 pub use expectations::{Booking, Expected, OnConflict, Orders};
 pub use money::MoneyFilter;
+pub use old_keys::{KeyFiles, KeyUses, OldKey};
 pub use outbox::{About, Attempt, Letter, LetterState, Topic};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
@@ -101,6 +105,7 @@ pub struct Ledger {
     reader: Reader,
     writer: Writer,
     bells: Bells,
+    counts: Arc<Counts>,
     path: PathBuf,
     _lock: Option<File>,
 }
@@ -123,9 +128,10 @@ impl Ledger {
         };
         let connection = schema::open_writer(path)?;
         let bells = Bells::default();
-        let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone())
+        let counts = Arc::<Counts>::default();
+        let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone(), Arc::clone(&counts))
             .map_err(|cause| LedgerError::File { path: path.clone(), cause })?;
-        Ok(Self { reader: Reader::open(path)?, writer, bells, path: path.clone(), _lock: lock })
+        Ok(Self { reader: Reader::open(path)?, writer, bells, counts, path: path.clone(), _lock: lock })
     }
 
     /// The reading side, to be cloned freely.
@@ -159,6 +165,32 @@ impl Ledger {
         Arc::clone(&self.bells.mailer)
     }
 
+    /// What went through since it was opened.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// How many works wait for the writer.
+    pub fn queued(&self) -> usize {
+        self.writer.queued()
+    }
+
+    /// From now on, these are the integrations' key files.
+    ///
+    /// # Errors
+    /// Not stored; say it again.
+    pub async fn name_keys(&self, files: Vec<KeyFiles>, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| old_keys::name(desk, &files, now)).await
+    }
+
+    /// Keys behind the current ones have proved something, as [`Counts::old_keys`] counts it.
+    ///
+    /// # Errors
+    /// Not stored; say it again.
+    pub async fn note_old_keys(&self, uses: Vec<KeyUses>, now: Timestamp) -> Result<(), LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| old_keys::used(desk, &uses, now)).await
+    }
+
     /// Decides what `seen` means and stores it: event, payment, next poll, letters and findings together.
     ///
     /// # Errors
@@ -170,9 +202,13 @@ impl Ledger {
         terms: Arc<Terms>,
         admission: Admission,
     ) -> Result<Recorded, LedgerError> {
+        let key = seen.key();
         let seen = seen.into_value();
+        let (integration, channel) = (seen.integration.clone(), seen.channel);
         let body = chain::body_digest(&seen.body);
-        self.writer.write(admission, move |desk| record::record(desk, &seen, &body, peer, &terms)).await
+        let stored = self.writer.write(admission, move |desk| record::record(desk, &seen, &body, peer, &terms)).await;
+        self.counts.heard((&integration, channel, key), &stored);
+        stored
     }
 
     /// Stores what the merchant's books expect. A poll URL opens its payment, to be asked about at once.
@@ -224,7 +260,10 @@ impl Ledger {
     /// # Errors
     /// It was not kept; the peer is answered 503.
     pub async fn refuse(&self, refused: Refused, terms: Arc<Terms>) -> Result<(), LedgerError> {
-        self.writer.write(Admission::Refuse, move |desk| quarantine::refuse(desk, &refused, &terms)).await
+        let (integration, kind) = (refused.integration.clone(), refused.kind);
+        let stored = self.writer.write(Admission::Refuse, move |desk| quarantine::refuse(desk, &refused, &terms)).await;
+        counts::note(&self.counts.posts, &integration, kind, &stored);
+        stored
     }
 
     /// Takes these posts out of quarantine. Returns how many there were.
@@ -241,7 +280,10 @@ impl Ledger {
     /// # Errors
     /// Not stored; the poll stays due and is asked again.
     pub async fn unanswered(&self, poll: Unanswered, terms: Arc<Terms>) -> Result<bool, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await
+        let (integration, code) = (poll.integration.clone(), poll.code);
+        let stored = self.writer.write(Admission::Wait, move |desk| polls::unanswered(desk, &poll, &terms)).await;
+        counts::note(&self.counts.polls, &integration, code, &stored);
+        stored
     }
 
     /// The gateway has answered the trace of an order with `seen`: records it as any other word of a payment, and with
@@ -256,10 +298,14 @@ impl Ledger {
         seen: Verified<Observation>,
         terms: Arc<Terms>,
     ) -> Result<Recorded, LedgerError> {
+        let key = seen.key();
         let seen = seen.into_value();
+        let (integration, channel) = (seen.integration.clone(), seen.channel);
         let body = chain::body_digest(&seen.body);
         let found = move |desk: &mut writer::Desk<'_>| traces::found(desk, (order, &trace), &seen, &body, &terms);
-        self.writer.write(Admission::Wait, found).await
+        let stored = self.writer.write(Admission::Wait, found).await;
+        self.counts.heard((&integration, channel, key), &stored);
+        stored
     }
 
     /// Tracing an order brought no payment: notes why and plans the next time. Nothing else changes.
@@ -267,7 +313,10 @@ impl Ledger {
     /// # Errors
     /// Not stored; the order stays due and is asked about again.
     pub async fn untraced(&self, asked: Untraced, terms: Arc<Terms>) -> Result<(), LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| traces::untraced(desk, &asked, &terms)).await
+        let (integration, code) = (asked.integration.clone(), asked.code);
+        let stored = self.writer.write(Admission::Wait, move |desk| traces::untraced(desk, &asked, &terms)).await;
+        counts::note(&self.counts.traces, &integration, code, &stored);
+        stored
     }
 
     /// The payment of an order has come by itself: it is looked for no more.
@@ -307,7 +356,10 @@ impl Ledger {
     /// # Errors
     /// Not stored; the letter will be sent again, with the same Message-ID.
     pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| outbox::settle(desk, letter, &attempt, now)).await
+        let code = attempt.code();
+        self.writer.write(Admission::Wait, move |desk| outbox::settle(desk, letter, &attempt, now)).await?;
+        self.counts.letters.of(&code).raise();
+        Ok(())
     }
 
     /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
@@ -475,6 +527,22 @@ impl Reader {
     /// The ledger could not be read; look again later.
     pub async fn waiting(&self) -> Result<(i64, i64), LedgerError> {
         self.read(|connection| Ok((polls::scheduled(connection)?, outbox::waiting(connection)?))).await
+    }
+
+    /// How things stand `now`, for whoever watches the daemon.
+    ///
+    /// # Errors
+    /// The ledger could not be read; look again later.
+    pub async fn standing(&self, now: Timestamp) -> Result<Standing, LedgerError> {
+        self.read(move |connection| counts::standing(connection, now)).await
+    }
+
+    /// The accepted keys behind the current ones. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn old_keys(&self) -> Result<Vec<OldKey>, LedgerError> {
+        self.read_here(old_keys::all)
     }
 
     /// When a run of this name last began and ended well, of those that began by `until`.

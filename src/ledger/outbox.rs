@@ -142,6 +142,18 @@ pub enum Attempt {
     },
 }
 
+impl Attempt {
+    /// The stable code of what became of it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Deferred { .. } => "deferred",
+            Self::Refused { .. } => "refused",
+            Self::GivenUp { .. } => "given-up",
+        }
+    }
+}
+
 /// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
 /// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other.
 pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {

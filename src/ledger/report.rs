@@ -6,10 +6,11 @@ use std::io;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::OldKey;
 use super::chain::Link;
 use super::rows::{self, millis};
 use crate::books::{Discrepancies, DiscrepancyRow, Keys, Transactions};
-use crate::domain::report::{FindingRow, Findings, Health, Held, LISTED, Orders};
+use crate::domain::report::{FindingRow, Findings, Health, Held, LISTED, OldKeyUse, Orders};
 use crate::domain::{
     Checked, Class, Currency, Days, GatewayReference, IntegrationName, Mode, Payment, Reference, Report, Severity,
     Status, Sum, Tally, Timestamp, without_phones,
@@ -206,6 +207,7 @@ fn health(connection: &Connection, days: &Days) -> rusqlite::Result<Health> {
             first_since(connection, "outbox", "written", recent)?,
             millis(recent),
         )?,
+        old_keys: old_keys(connection, from)?,
         payments: newest("payment")?.unsigned_abs(),
         events: newest("event")?.unsigned_abs(),
         bytes: connection
@@ -215,6 +217,15 @@ fn health(connection: &Connection, days: &Days) -> rusqlite::Result<Health> {
             .unsigned_abs(),
         head: [0; 32],
     })
+}
+
+/// The keys on their way out that have proved something since `from`.
+fn old_keys(connection: &Connection, from: Timestamp) -> rusqlite::Result<Vec<OldKeyUse>> {
+    let used = |key: OldKey| {
+        let (since, last) = key.first_used.zip(key.last_used.filter(|last| *last >= from))?;
+        Some(OldKeyUse { integration: key.integration, file: key.file, count: key.count, since, last })
+    };
+    Ok(super::old_keys::all(connection)?.into_iter().filter_map(used).collect())
 }
 
 /// The number of the first row of a table that grows with time whose instant is not before `instant`, found by halving.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::report::{FindingRow, Findings, Health, Held, Orders};
+use crate::domain::report::{FindingRow, Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::tally::{DayTotal, Total};
 use crate::domain::{
     Checked, Class, Currency, Days, IntegrationName, Method, Mode, Report, Severity, Status, Sum, Timestamp, Totals,
@@ -104,10 +104,20 @@ struct HealthShape {
     asked: u64,
     letters_waiting: u64,
     letters_refused: u64,
+    old_keys: Vec<OldKeyShape>,
     payments: u64,
     events: u64,
     bytes: u64,
     head: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OldKeyShape {
+    integration: String,
+    file: String,
+    count: u64,
+    since: i64,
+    last: i64,
 }
 
 /// The report as JSON, with the number of the newest finding.
@@ -154,6 +164,7 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
             asked: health.asked,
             letters_waiting: health.letters_waiting,
             letters_refused: health.letters_refused,
+            old_keys: health.old_keys.iter().map(OldKeyShape::from).collect(),
             payments: health.payments,
             events: health.events,
             bytes: health.bytes,
@@ -228,6 +239,7 @@ pub(super) fn read(text: &str) -> Option<Report> {
             asked: shape.health.asked,
             letters_waiting: shape.health.letters_waiting,
             letters_refused: shape.health.letters_refused,
+            old_keys: shape.health.old_keys.into_iter().map(OldKeyShape::read).collect::<Option<_>>()?,
             payments: shape.health.payments,
             events: shape.health.events,
             bytes: shape.health.bytes,
@@ -313,6 +325,30 @@ impl FindingShape {
             found: self.found,
             opened: instant(self.opened)?,
             new: self.new,
+        })
+    }
+}
+
+impl From<&OldKeyUse> for OldKeyShape {
+    fn from(used: &OldKeyUse) -> Self {
+        Self {
+            integration: used.integration.to_string(),
+            file: used.file.clone(),
+            count: used.count,
+            since: used.since.timestamp_millis(),
+            last: used.last.timestamp_millis(),
+        }
+    }
+}
+
+impl OldKeyShape {
+    fn read(self) -> Option<OldKeyUse> {
+        Some(OldKeyUse {
+            integration: IntegrationName::parse(&self.integration).ok()?,
+            file: self.file,
+            count: self.count,
+            since: instant(self.since)?,
+            last: instant(self.last)?,
         })
     }
 }

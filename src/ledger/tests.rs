@@ -4,6 +4,7 @@ mod chain;
 mod file;
 mod fold;
 mod letters;
+mod old_keys;
 mod orders;
 mod polls;
 mod queries;
@@ -248,14 +249,14 @@ async fn a_full_queue_refuses_who_can_come_back_and_keeps_who_waits() {
     let house = House::with(terms(), |settings| settings.queue = 2);
     let body = message(3, "Paid", "25.00");
     let (kept, also, refused, waited) = house
-        .in_one_group(async {
+        .in_one_group(Box::pin(async {
             tokio::join!(
                 house.post(1, "Paid", at(0)),
                 house.post(2, "Paid", at(0)),
                 house.hear(&body, at(0), Admission::Refuse),
                 house.post(4, "Paid", at(0)),
             )
-        })
+        }))
         .await;
     assert_eq!((kept, also, waited), (Outcome::Opened, Outcome::Opened, Outcome::Opened));
     assert!(matches!(refused, Err(LedgerError::Full)));

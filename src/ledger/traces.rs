@@ -28,6 +28,8 @@ pub struct DueTrace {
 /// A trace that brought no payment.
 #[derive(Clone, Debug)]
 pub struct Untraced {
+    /// Whose.
+    pub integration: IntegrationName,
     /// The ledger's number for the order.
     pub id: i64,
     /// By what it was looked for: by now the shop may have begun it anew, under another.

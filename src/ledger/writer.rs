@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chain::{self, Link};
+use super::counts::Counts;
 use super::{Admission, LedgerError, QuarantineLimits};
 use crate::domain::IntegrationName;
 
@@ -148,11 +150,12 @@ impl Writer {
         capacity: usize,
         limits: QuarantineLimits,
         bells: Bells,
+        counts: Arc<Counts>,
     ) -> std::io::Result<Self> {
         let (queue, works) = mpsc::channel(capacity);
         let thread = std::thread::Builder::new()
             .name("ledger-writer".into())
-            .spawn(move || run(connection, works, limits, &bells))?;
+            .spawn(move || run(connection, works, limits, &bells, &counts))?;
         Ok(Self { queue, thread })
     }
 
@@ -174,6 +177,11 @@ impl Writer {
         answer.await.map_err(|_| LedgerError::Closed)?
     }
 
+    /// How many works wait for the thread.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Waits until the thread has ended, which it never does by itself but by a bug.
     pub(super) async fn gone(&self) {
         self.queue.closed().await;
@@ -189,11 +197,17 @@ impl Writer {
 }
 
 /// The thread's life: group after group until nobody can send any more.
-fn run(mut connection: Connection, mut works: mpsc::Receiver<Box<dyn Work>>, limits: QuarantineLimits, bells: &Bells) {
+fn run(
+    mut connection: Connection,
+    mut works: mpsc::Receiver<Box<dyn Work>>,
+    limits: QuarantineLimits,
+    bells: &Bells,
+    counts: &Counts,
+) {
     let mut memory = Memory::default();
     let mut group = Vec::with_capacity(GROUP);
     while works.blocking_recv_many(&mut group, GROUP) > 0 {
-        write_group(&mut connection, &mut memory, limits, &mut group);
+        write_group(&mut connection, &mut memory, limits, &mut group, counts);
         let woken = std::mem::take(&mut memory.woken);
         if woken.poller {
             bells.poller.notify_one();
@@ -213,13 +227,23 @@ fn write_group(
     memory: &mut Memory,
     limits: QuarantineLimits,
     group: &mut Vec<Box<dyn Work>>,
+    counts: &Counts,
 ) {
-    match commit(connection, memory, limits, group) {
+    let mut commit = |works: &mut [Box<dyn Work>]| {
+        let begun = Instant::now();
+        let result = commit(connection, memory, limits, works);
+        match result {
+            Ok(()) => counts.committed(works.len(), begun.elapsed()),
+            Err(_) => counts.failures.raise(),
+        }
+        result
+    };
+    match commit(group) {
         Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
         Err(error) if group.len() > 1 && blames_one(&error) => {
             for work in group.drain(..) {
                 let mut alone = [work];
-                let result = commit(connection, memory, limits, &mut alone).map_err(LedgerError::written);
+                let result = commit(&mut alone).map_err(LedgerError::written);
                 let [work] = alone;
                 work.answer(result);
             }

@@ -358,7 +358,13 @@ fn health(report: &Report) -> Vec<(&'static str, String)> {
         0 => String::new(),
         some => format!("; {} refused or given up in 14 days (paynowd mail list)", count(some)),
     };
-    vec![
+    let day = |at: Timestamp| at.with_timezone(&report.days.zone()).format("%-d %B %Y").to_string();
+    let old_keys = health.old_keys.iter().map(|key| {
+        let (times, since, last) = (several(key.count, "message", "messages"), day(key.since), day(key.last));
+        let what = format!("{} ({}), {times} since {since}, the last on {last}", key.integration, fit(&key.file, NAME));
+        ("Still proven by an old key", what)
+    });
+    let mut lines = vec![
         ("Messages from Paynow", posts),
         ("Payments asked about", count(health.asked)),
         ("Letters", format!("{} waiting{unsent}", count(health.letters_waiting))),
@@ -372,7 +378,9 @@ fn health(report: &Report) -> Vec<(&'static str, String)> {
             ),
         ),
         ("Report made", report.made.with_timezone(&report.days.zone()).format("%-d %B %Y, %H:%M").to_string()),
-    ]
+    ];
+    lines.splice(2..2, old_keys);
+    lines
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::report::{Findings, Health, Held, Orders};
+use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::tally::{DayTotal, Totals};
 use crate::domain::{Checked, Class, Method, is_hidden};
 use crate::ledger::About;
@@ -181,6 +181,13 @@ fn bad() -> Report {
             asked: 303,
             letters_waiting: 12,
             letters_refused: 2,
+            old_keys: vec![OldKeyUse {
+                integration: IntegrationName::parse("shop").unwrap(),
+                file: "former.key".to_owned(),
+                count: 12,
+                since: at("2026-03-03T09:00:00Z"),
+                last: at("2026-03-12T21:30:00Z"),
+            }],
             ..empty().health
         },
         transactions_left_out: 2_310,

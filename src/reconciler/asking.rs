@@ -125,7 +125,8 @@ impl Asker {
             detail,
             "trace brought no payment"
         );
-        let untraced = Untraced { id: due.id, trace: due.trace, at: self.clock.now(), code, retry_after };
+        let integration = integration.name.clone();
+        let untraced = Untraced { integration, id: due.id, trace: due.trace, at: self.clock.now(), code, retry_after };
         self.ledger.untraced(untraced, terms).await?;
         Ok(patience)
     }

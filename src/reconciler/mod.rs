@@ -18,6 +18,6 @@ pub use clock::Clock;
 pub use heartbeat::{Heartbeat, HeartbeatError};
 pub use nightly::{Nightly, NightlySettings, due};
 pub use poller::{Poller, PollerSettings};
-pub use run::{Compared, Ran, RunError, RunSettings, Wanted, compare, reconcile};
+pub use run::{Compared, NIGHTLY, Ran, RunError, RunSettings, Wanted, compare, reconcile};
 pub use set_back::ClockWatch;
 pub use sweep::{SweepSettings, sweep};

@@ -20,7 +20,7 @@ use crate::ledger::{
 use crate::protocol::Integrations;
 
 /// What a run about everything is called in the ledger, whoever began it.
-pub(super) const NIGHTLY: &str = "nightly";
+pub const NIGHTLY: &str = "nightly";
 
 /// What a run about one integration is called: it makes up for no nightly one.
 const PARTIAL: &str = "partial";

@@ -32,6 +32,7 @@ mod hostile;
 mod integrity;
 mod kills;
 mod mail;
+mod metrics;
 mod poland;
 mod poller;
 mod power_loss;

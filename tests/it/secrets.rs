@@ -32,7 +32,8 @@ async fn no_secret_and_nothing_personal_is_written_where_it_does_not_belong() {
         .file("admin.token", TOKEN)
         .file("former.key", FORMER_KEY);
     let mut house = House::start(settings).await;
-    let guids = a_day(&mut house, &office).await;
+    let (guids, metrics) = a_day(&mut house, &office).await;
+    let metrics = metrics + &ask(house.admin, "GET", "/metrics", &[], b"").await.body;
     house.reload().await;
     house.write("shop.key", &format!("{FORMER_KEY} {FORMER_KEY}"));
     house.reload().await;
@@ -49,7 +50,7 @@ async fn no_secret_and_nothing_personal_is_written_where_it_does_not_belong() {
     let mut secrets: Vec<&str> = vec![SHOP_KEY, BUTTON_KEY, FORMER_KEY, TOKEN, PASSWORD, PHONE, EMAIL, NAME, CARD];
     secrets.extend(["AGxlZGdlcg"]);
     secrets.extend(digests.iter().map(String::as_str));
-    for (place, text) in places(&house, &office) {
+    for (place, text) in places(&house, &office).into_iter().chain([("metrics", metrics)]) {
         assert!(!text.is_empty(), "{place}");
         let text = text.to_lowercase();
         for secret in &secrets {
@@ -76,8 +77,8 @@ async fn no_secret_and_nothing_personal_is_written_where_it_does_not_belong() {
     }
 }
 
-/// Everything that can happen to a shop. Returns the GUIDs of its payments.
-async fn a_day(house: &mut House, office: &PostOffice) -> Vec<String> {
+/// Everything that can happen to a shop. Returns the GUIDs of its payments, and what was counted before it was killed.
+async fn a_day(house: &mut House, office: &PostOffice) -> (Vec<String>, String) {
     let paid = house.begin("INV-1", "25.00");
     house.gateway.set_status(&paid.guid, "Paid").unwrap();
     let personal = PostSpec::status("Paid").extras().field("paymentinstrument", PHONE).field("token", CARD);
@@ -103,6 +104,10 @@ async fn a_day(house: &mut House, office: &PostOffice) -> Vec<String> {
     }
     house.gateway.move_to(&asked.guid, "Sent").await.unwrap();
     house.gateway.wait_for_polls(&asked.guid, 6, crate::house::DEADLINE).await.unwrap();
+    let metrics = ask(house.admin, "GET", "/metrics", &[], b"").await.body;
+    for counted in [r#"old_key_proofs_total{integration="shop",key="2"} 1"#, r#"outcome="suspect"} 1"#] {
+        assert!(metrics.contains(counted), "{metrics}");
+    }
     house.restart().await;
     for _ in 0..12 {
         let body = house.gateway.body(&asked.guid, &PostSpec::status("Paid").signed(Signature::Wrong)).unwrap();
@@ -115,7 +120,7 @@ async fn a_day(house: &mut House, office: &PostOffice) -> Vec<String> {
     house.gateway.move_to(&asked.guid, "Paid").await.unwrap();
     house.until_it_is(&asked.guid, "paid", "confirmed").await;
     office.until_letters(2).await;
-    [paid, claimed, asked].map(|payment| payment.guid).into()
+    ([paid, claimed, asked].map(|payment| payment.guid).into(), metrics)
 }
 
 /// Everything that people and machines get to see, by name.

@@ -1,4 +1,4 @@
-//! The door for operators and their programs: is it alive, can it take payments, and, with a token, what is expected.
+//! The door for operators and their programs: is it alive, can it take payments, what has it done, and, with a token, what is expected.
 
 mod expectations;
 mod pass;
@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use hyper::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode, body::Incoming};
 
+use super::metrics::Metrics;
 use crate::config::Config;
 use crate::http::{self, Response};
 use crate::ledger::Ledger;
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct AdminDoor {
     ledger: Arc<Ledger>,
     integrations: Arc<Integrations>,
+    metrics: Metrics,
     rules: RwLock<Arc<Rules>>,
 }
 
@@ -41,8 +43,8 @@ impl Rules {
 }
 
 impl AdminDoor {
-    pub(super) fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, config: &Config) -> Self {
-        Self { ledger, integrations, rules: RwLock::new(Rules::of(config)) }
+    pub(super) fn new(ledger: Arc<Ledger>, integrations: Arc<Integrations>, metrics: Metrics, config: &Config) -> Self {
+        Self { ledger, integrations, metrics, rules: RwLock::new(Rules::of(config)) }
     }
 
     /// From now on, as this configuration says.
@@ -59,7 +61,8 @@ impl AdminDoor {
         match request.uri().path() {
             "/healthz" if reads(&request) => http::text(StatusCode::OK, "alive\n"),
             "/readyz" if reads(&request) => self.ready().await,
-            "/healthz" | "/readyz" => wrong_method("GET, HEAD"),
+            "/metrics" if reads(&request) => http::exposition(self.metrics.page(chrono::Utc::now()).await),
+            "/healthz" | "/readyz" | "/metrics" => wrong_method("GET, HEAD"),
             page if page == "/v1" || page.starts_with("/v1/") => self.inner(request).await,
             _ => nothing_here(),
         }

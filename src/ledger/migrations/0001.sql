@@ -213,6 +213,18 @@ CREATE TABLE run (
 CREATE INDEX run_by_name ON run (name, started);
 CREATE UNIQUE INDEX run_by_last_day ON run (name, last_day) WHERE last_day IS NOT NULL;
 
+-- Which of the keys that are on their way out still prove messages, by the name of the key's file, which is no secret.
+CREATE TABLE old_key (
+    integration_id INTEGER NOT NULL REFERENCES integration (id),
+    file           TEXT    NOT NULL,
+    position       INTEGER NOT NULL, -- in key_files; the first there is the current key
+    since          INTEGER NOT NULL, -- when it was first seen behind another key
+    first_used     INTEGER,          -- when it first proved something there
+    last_used      INTEGER,
+    count          INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (integration_id, file)
+) STRICT, WITHOUT ROWID;
+
 -- Written whenever somebody asks whether the ledger can be written: as much as the largest post needs.
 CREATE TABLE probe (
     id     INTEGER PRIMARY KEY CHECK (id = 1),

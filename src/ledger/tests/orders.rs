@@ -35,7 +35,7 @@ impl House {
     }
 
     async fn untraced(&self, id: i64, trace: &str, code: &'static str, when: Timestamp) {
-        let asked = Untraced { id, trace: trace_of(trace), at: when, code, retry_after: None };
+        let asked = Untraced { integration: shop(), id, trace: trace_of(trace), at: when, code, retry_after: None };
         self.ledger.untraced(asked, Arc::clone(&self.terms)).await.unwrap();
     }
 

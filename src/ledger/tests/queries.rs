@@ -132,6 +132,10 @@ async fn what_is_read_often_is_read_by_an_index() {
     let found = plan(&file, record::find_statement(), params![1, vec![0_u8; 16]]);
     assert!(found.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{found}");
     assert!(!found.contains("SCAN") && found.contains("event USING INDEX event_by_payment"), "{found}");
+    let findings = plan(&file, counts::FINDINGS, []);
+    assert!(findings.contains("USING COVERING INDEX discrepancy_open"), "{findings}");
+    let overdue = plan(&file, counts::POLLS_DUE, [0]);
+    assert!(overdue.contains("COVERING INDEX poll_by_due (due<?)"), "{overdue}");
     let story = plan(&file, &query::stories_statement("gateway_key"), params![vec![0_u8; 16], None::<String>]);
     assert!(story.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{story}");
     let story = plan(&file, &query::stories_statement("reference"), params!["INV-1", None::<String>]);
