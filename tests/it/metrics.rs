@@ -33,7 +33,7 @@ impl Page {
                     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && !words.is_empty(),
                     "{line}"
                 );
-                last = name.to_owned();
+                name.clone_into(&mut last);
             } else if let Some(kind) = line.strip_prefix("# TYPE ") {
                 let (name, kind) = kind.split_once(' ').unwrap();
                 assert!(name == last && ["counter", "gauge", "histogram", "summary"].contains(&kind), "{line}");
