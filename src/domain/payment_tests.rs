@@ -429,3 +429,13 @@ fn money_is_dated_by_its_first_word_and_undated_when_there_is_none_after_all() {
     life.poll(Status::Created);
     assert_eq!(life.payment().paid_at, None);
 }
+
+#[test]
+fn the_poll_url_seen_first_is_the_one_that_is_asked_however_later_messages_spell_it() {
+    let opened = Payment::decide(None, &seen(Channel::Post, Status::Pending, start()), &terms()).payment;
+    let shouted = POLL_URL.replace("CheckPayment", "CHECKPAYMENT");
+    let shouted = PollUrl::parse(&shouted, &"https://www.paynow.co.zw".parse::<Origin>().unwrap()).unwrap();
+    let later = Observation { poll_url: Some(shouted), ..seen(Channel::Post, Status::Paid, start() + MINUTE) };
+    let moved = opened.moved(&later);
+    assert_eq!((moved.status, moved.poll_url.unwrap().as_str()), (Status::Paid, POLL_URL));
+}

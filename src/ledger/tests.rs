@@ -251,10 +251,10 @@ async fn a_full_queue_refuses_who_can_come_back_and_keeps_who_waits() {
     let (kept, also, refused, waited) = house
         .in_one_group(Box::pin(async {
             tokio::join!(
-                house.post(1, "Paid", at(0)),
-                house.post(2, "Paid", at(0)),
-                house.hear(&body, at(0), Admission::Refuse),
-                house.post(4, "Paid", at(0)),
+                Box::pin(house.post(1, "Paid", at(0))),
+                Box::pin(house.post(2, "Paid", at(0))),
+                Box::pin(house.hear(&body, at(0), Admission::Refuse)),
+                Box::pin(house.post(4, "Paid", at(0))),
             )
         }))
         .await;
