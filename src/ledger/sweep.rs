@@ -54,7 +54,7 @@ pub struct Slice {
 pub type Brought = Result<(), String>;
 
 /// Payments that may still change, or that nobody but a post vouches for: the condition of the index `payment_open`.
-const OPEN: &str =
+pub(super) const OPEN: &str =
     "(trust = 'reported' OR status NOT IN ('paid', 'refunded', 'cancelled', 'failed', 'expired', 'abandoned'))";
 
 /// The slice that begins at `place`, of at most `most` subjects.
@@ -101,7 +101,7 @@ impl Place {
     }
 }
 
-/// Of one integration, by number.
+/// Of one integration, by number. What is open of the others is passed by: little is, in any ledger.
 pub(super) fn open_statement() -> String {
     format!(
         "SELECT id FROM payment INDEXED BY payment_open WHERE {OPEN} \
