@@ -73,7 +73,7 @@ async fn every_filter_narrows_and_the_newest_comes_first() {
 
 #[tokio::test]
 async fn payments_of_several_ends_and_of_none_are_listed_by_number() {
-    let mut house = House::new();
+    let house = House::new();
     for (payment, word) in
         [(1, "Cancelled"), (2, "Created"), (3, "Paid"), (4, "Refunded"), (5, "Cancelled"), (6, "Sent")]
     {
