@@ -154,12 +154,12 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
     let parts: Vec<(&str, String)> = if let Some(reference) = &filter.reference {
         vec![("payment_by_reference", format!("payment.reference = {}", bound(reference.clone().into())))]
     } else if !statuses.is_empty() && !wanted.contains(&Status::Paid) {
-        let ended = |(status, _): &(&Status, &String)| ENDED.contains(status);
-        let ended = wanted.iter().zip(&statuses).filter(ended);
-        let ended = ended.map(|(_, bound)| ("payment_ended", format!("{} AND status = {bound}", has_ended())));
+        let ended = wanted.iter().filter(|status| ENDED.contains(status));
+        let ended = ended.map(|status| ("payment_ended", format!("status = '{}'", status.code())));
         let open = wanted.iter().any(is_open).then(|| {
             // Some that ended are in both, as long as only a post says so.
-            ("payment_open", format!("{} AND NOT ({})", sweep::OPEN, has_ended()))
+            let ended = ENDED.map(|status| format!("'{}'", status.code())).join(", ");
+            ("payment_open", format!("{} AND status NOT IN ({ended})", sweep::OPEN))
         });
         ended.chain(open).collect()
     } else if filter.trust == Some(Trust::Reported) {
@@ -191,11 +191,6 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
 
 /// Where a payment ends, but for being paid: what the index `payment_ended` holds.
 const ENDED: [Status; 5] = [Status::Refunded, Status::Cancelled, Status::Failed, Status::Expired, Status::Abandoned];
-
-/// The condition of that index.
-fn has_ended() -> String {
-    format!("status IN ({})", ENDED.map(|status| format!("'{}'", status.code())).join(", "))
-}
 
 /// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.
 pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&str>) -> rusqlite::Result<Vec<Story>> {

@@ -54,8 +54,8 @@ pub struct Slice {
 pub type Brought = Result<(), String>;
 
 /// Payments that may still change, or that nobody but a post vouches for: the condition of the index `payment_open`.
-pub(super) const OPEN: &str =
-    "(trust = 'reported' OR status NOT IN ('paid', 'refunded', 'cancelled', 'failed', 'expired', 'abandoned'))";
+pub(super) const OPEN: &str = "(trust = 'reported' OR (status <> 'paid' AND status <> 'refunded' AND status <> 'cancelled' AND status <> 'failed' \
+     AND status <> 'expired' AND status <> 'abandoned'))";
 
 /// The slice that begins at `place`, of at most `most` subjects.
 pub(super) fn slice(connection: &Connection, sweep: &Sweep, place: Place, most: usize) -> rusqlite::Result<Slice> {
