@@ -89,6 +89,7 @@ pub(super) fn client(config: &Config) -> ClientLimits {
         connect_timeout: config.poll.connect_timeout,
         request_timeout: config.poll.timeout,
         reply_bytes: config.poll.reply_bytes,
+        kept_per_host: config.poll.concurrency,
     }
 }
 

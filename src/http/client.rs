@@ -26,9 +26,6 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("paynowd/", env!("CA
 /// servers usually wait.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How many unused connections are kept for each host.
-const IDLE_PER_HOST: usize = 32;
-
 /// How much of everything one request may take.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientLimits {
@@ -38,6 +35,9 @@ pub struct ClientLimits {
     pub request_timeout: Duration,
     /// The largest reply body, in bytes. 64 KiB by default.
     pub reply_bytes: usize,
+    /// How many unused connections are kept for each host: as many as are used at once, or some of them are made anew
+    /// for every request. 8 by default.
+    pub kept_per_host: usize,
 }
 
 impl Default for ClientLimits {
@@ -46,6 +46,7 @@ impl Default for ClientLimits {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(15),
             reply_bytes: 64 << 10,
+            kept_per_host: 8,
         }
     }
 }
@@ -120,7 +121,7 @@ impl Client {
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_max_idle_per_host(limits.kept_per_host)
             .build(HttpsConnector::from((tcp, tls)));
         Self { inner, limits }
     }

@@ -362,6 +362,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// Both at once, for who carries one letter after the other: notes what became of the one, and that the `next` is
+    /// about to be sent. `false` if that has been withdrawn: do not send it.
+    ///
+    /// # Errors
+    /// Nothing was stored: settle the one before anything else is sent.
+    pub async fn next_letter(
+        &self,
+        (letter, attempt): (i64, Attempt),
+        now: Timestamp,
+        next: i64,
+    ) -> Result<bool, LedgerError> {
+        let turn = move |desk: &mut writer::Desk<'_>| {
+            outbox::settle(desk, letter, &attempt, now)?;
+            outbox::begin(desk, next)
+        };
+        self.writer.write(Admission::Wait, turn).await
+    }
+
     /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
     ///
     /// # Errors

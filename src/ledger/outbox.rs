@@ -173,10 +173,10 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
 }
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
-/// again, unless it was withdrawn.
+/// again, unless it was withdrawn. Of a payment that is new nobody was told anything.
 pub(super) fn write(
     desk: &mut Desk<'_>,
-    payment: i64,
+    (payment, is_new): (i64, bool),
     notices: &[Notice],
     recipients: &[String],
     now: Timestamp,
@@ -185,7 +185,7 @@ pub(super) fn write(
     let mut letters = Vec::new();
     for notice in notices {
         for recipient in recipients {
-            if wanted(desk.connection, payment, recipient, notice.condition)? {
+            if wanted(desk.connection, (payment, is_new), recipient, notice.condition)? {
                 letters.push((notice, recipient));
             }
         }
@@ -220,8 +220,16 @@ pub(super) fn report(desk: &mut Desk<'_>, run: i64, recipients: &[String], now: 
 }
 
 /// Whether `recipient` still needs a letter under this condition.
-fn wanted(connection: &Connection, payment: i64, recipient: &str, condition: Condition) -> rusqlite::Result<bool> {
+fn wanted(
+    connection: &Connection,
+    (payment, is_new): (i64, bool),
+    recipient: &str,
+    condition: Condition,
+) -> rusqlite::Result<bool> {
     let told = |of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
+        if is_new {
+            return Ok(false);
+        }
         let mut letters = connection.prepare_cached(
             "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND state IN ('waiting', 'withdrawn', 'sent') \
              AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::rows::{self, millis};
-use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats};
+use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, sweep};
 use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
 
 /// Which payments to list. Every field narrows; none means all.
@@ -93,7 +93,14 @@ pub(super) fn list(
     filter: &Filter,
     mut each: impl FnMut(Payment) -> bool,
 ) -> rusqlite::Result<()> {
-    let (statement, values) = list_statement(filter);
+    let integrations: Vec<i64> = connection
+        .prepare("SELECT id FROM integration WHERE ?1 IS NULL OR name = ?1 ORDER BY id")?
+        .query_map([&filter.integration], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if integrations.is_empty() {
+        return Ok(());
+    }
+    let (statement, values) = list_statement(filter, &integrations);
     let mut statement = connection.prepare(&statement)?;
     let mut found = statement.query(params_from_iter(values))?;
     while let Some(row) = found.next()? {
@@ -104,42 +111,86 @@ pub(super) fn list(
     Ok(())
 }
 
-/// The payments that pass `filter`, newest first, and what its question marks stand for.
-pub(super) fn list_statement(filter: &Filter) -> (String, Vec<Value>) {
-    let (mut conditions, mut values) = (Vec::new(), Vec::new());
-    let mut narrow = |condition: &'static str, value: Value| {
-        conditions.push(condition);
+/// How many integrations a list is put together from at most; beyond that it goes through all payments.
+const MOST_PARTS: usize = 64;
+
+/// The payments that pass `filter`, newest first, and what its question marks stand for. `integrations` are the numbers
+/// of those it may be about. Each part walks an index in the list's own order, and the parts are merged as they are
+/// read: nothing is sorted, so a first page costs the same in a ledger of any size.
+pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, Vec<Value>) {
+    let mut values: Vec<Value> = Vec::new();
+    let mut bound = |value: Value| {
         values.push(value);
+        format!("?{}", values.len())
     };
-    if let Some(integration) = &filter.integration {
-        narrow("integration_id = (SELECT id FROM integration WHERE name = ?)", integration.clone().into());
+    let mut narrowed = String::new();
+    let mut narrow = |condition: &str| {
+        narrowed.push_str(" AND ");
+        narrowed.push_str(condition);
+    };
+    if let (Some(_), [integration]) = (&filter.integration, integrations) {
+        narrow(&format!("integration_id = {}", bound((*integration).into())));
     }
     if let Some(trust) = filter.trust {
-        narrow("trust = ?", trust.code().to_owned().into());
-    }
-    if let Some(reference) = &filter.reference {
-        narrow("reference = ?", reference.clone().into());
+        narrow(&format!("trust = {}", bound(trust.code().to_owned().into())));
     }
     if let Some(since) = filter.since {
-        narrow("first_seen >= ?", millis(since).into());
+        narrow(&format!("first_seen >= {}", bound(millis(since).into())));
     }
     if let Some(until) = filter.until {
-        narrow("first_seen < ?", millis(until).into());
+        narrow(&format!("first_seen < {}", bound(millis(until).into())));
     }
-    let statuses;
-    if !filter.statuses.is_empty() {
-        statuses = format!("status IN ({})", vec!["?"; filter.statuses.len()].join(", "));
-        conditions.push(&statuses);
-        values.extend(filter.statuses.iter().map(|status| Value::from(status.code().to_owned())));
+    // A status that is asked for twice must not be listed twice.
+    let mut wanted = filter.statuses.clone();
+    wanted.sort_unstable_by_key(|status| status.code());
+    wanted.dedup();
+    let statuses: Vec<String> = wanted.iter().map(|status| bound(status.code().to_owned().into())).collect();
+    if !statuses.is_empty() {
+        narrow(&format!("status IN ({})", statuses.join(", ")));
     }
-    let such = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-    values.push(filter.limit.map_or(-1, i64::from).into());
-    let statement = format!(
-        "SELECT {} FROM payment JOIN integration ON integration.id = integration_id {such} ORDER BY payment.id DESC LIMIT ?",
-        rows::PAYMENT
-    );
-    (statement, values)
+    let is_open = |status: &Status| !ENDED.contains(status) && *status != Status::Paid;
+    let timed = filter.integration.is_some() || filter.since.is_some() || filter.until.is_some();
+    let mut order = "1 DESC";
+    let parts: Vec<(&str, String)> = if let Some(reference) = &filter.reference {
+        vec![("payment_by_reference", format!("payment.reference = {}", bound(reference.clone().into())))]
+    } else if !statuses.is_empty() && !wanted.contains(&Status::Paid) {
+        let ended = wanted.iter().filter(|status| ENDED.contains(status));
+        let ended = ended.map(|status| ("payment_ended", format!("status = '{}'", status.code())));
+        let open = wanted.iter().any(is_open).then(|| {
+            // Some that ended are in both, as long as only a post says so.
+            let ended = ENDED.map(|status| format!("'{}'", status.code())).join(", ");
+            ("payment_open", format!("{} AND status NOT IN ({ended})", sweep::OPEN))
+        });
+        ended.chain(open).collect()
+    } else if filter.trust == Some(Trust::Reported) {
+        vec![("payment_open", sweep::OPEN.to_owned())]
+    } else if filter.trust == Some(Trust::Unconfirmable) {
+        vec![("payment_unconfirmable", "trust = 'unconfirmable'".to_owned())]
+    } else if timed && integrations.len() <= MOST_PARTS {
+        // By when they were first seen, and then by number: the same, but for a clock that was set back.
+        order = "17 DESC, 1 DESC";
+        let of = |id: &i64| ("payment_by_age", format!("integration_id = {}", bound((*id).into())));
+        integrations.iter().map(of).collect()
+    } else {
+        vec![("", "TRUE".to_owned())]
+    };
+    let parts: Vec<String> = parts
+        .into_iter()
+        .map(|(index, such)| {
+            let walk = if index.is_empty() { "NOT INDEXED".to_owned() } else { format!("INDEXED BY {index}") };
+            format!(
+                "SELECT {} FROM payment {walk} CROSS JOIN integration ON integration.id = integration_id \
+                 WHERE {such}{narrowed}",
+                rows::PAYMENT
+            )
+        })
+        .collect();
+    let limit = bound(filter.limit.map_or(-1, i64::from).into());
+    (format!("{} ORDER BY {order} LIMIT {limit}", parts.join(" UNION ALL ")), values)
 }
+
+/// Where a payment ends, but for being paid: what the index `payment_ended` holds.
+const ENDED: [Status; 5] = [Status::Refunded, Status::Cancelled, Status::Failed, Status::Expired, Status::Abandoned];
 
 /// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.
 pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&str>) -> rusqlite::Result<Vec<Story>> {

@@ -42,7 +42,7 @@ pub(super) fn record(
     let id = match (id, &known) {
         (Some(id), Some(known)) => {
             if known.payment != decision.payment {
-                update(desk, id, &decision.payment)?;
+                update(desk, id, &known.payment, &decision.payment)?;
             }
             id
         }
@@ -68,7 +68,7 @@ pub(super) fn record(
         discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
     }
     outbox::withdraw(desk, id, &decision.withdrawn)?;
-    outbox::write(desk, id, &decision.notices, &terms.recipients, seen.at)?;
+    outbox::write(desk, (id, known.is_none()), &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
     if known.as_ref().map(|known| &known.payment) != Some(&decision.payment) {
@@ -173,17 +173,15 @@ fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Res
         ])
 }
 
-fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
+/// Stores what has become of a payment. Names change once at most: their indexes are left alone until they do.
+fn update(desk: &Desk<'_>, id: i64, before: &Payment, payment: &Payment) -> rusqlite::Result<()> {
     desk.connection
         .prepare_cached(
-            "UPDATE payment SET reference = ?2, gateway_reference = ?3, amount = ?4, amount_paid = ?5, method = ?6, \
-             status = ?7, wire_status = ?8, trust = ?9, poll_url = ?10, posted = ?11, paid_at = ?12, last_changed = ?13 \
-             WHERE id = ?1",
+            "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, wire_status = ?6, trust = ?7, \
+             poll_url = ?8, posted = ?9, paid_at = ?10, last_changed = ?11 WHERE id = ?1",
         )?
         .execute(params![
             id,
-            payment.facts.reference,
-            payment.facts.gateway_reference,
             payment.facts.amount,
             payment.facts.amount_paid,
             payment.facts.method,
@@ -195,6 +193,13 @@ fn update(desk: &Desk<'_>, id: i64, payment: &Payment) -> rusqlite::Result<()> {
             payment.paid_at.map(millis),
             millis(payment.last_changed),
         ])?;
+    if (&before.facts.reference, &before.facts.gateway_reference)
+        != (&payment.facts.reference, &payment.facts.gateway_reference)
+    {
+        desk.connection
+            .prepare_cached("UPDATE payment SET reference = ?2, gateway_reference = ?3 WHERE id = ?1")?
+            .execute(params![id, payment.facts.reference, payment.facts.gateway_reference])?;
+    }
     Ok(())
 }
 

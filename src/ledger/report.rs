@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::OldKey;
 use super::chain::Link;
 use super::rows::{self, millis};
+use super::sweep;
 use crate::books::{Discrepancies, DiscrepancyRow, Keys, Transactions};
 use crate::domain::report::{FindingRow, Findings, Health, Held, LISTED, OldKeyUse, Orders};
 use crate::domain::{
@@ -151,9 +152,10 @@ fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
 
 pub(super) fn held_statement() -> String {
     format!(
-        "SELECT {} FROM payment INDEXED BY payment_held CROSS JOIN integration ON integration.id = integration_id \
-         WHERE status IN ('awaiting-delivery', 'delivered', 'disputed')",
-        rows::PAYMENT
+        "SELECT {} FROM payment INDEXED BY payment_open CROSS JOIN integration ON integration.id = integration_id \
+         WHERE {} AND status IN ('awaiting-delivery', 'delivered', 'disputed')",
+        rows::PAYMENT,
+        sweep::OPEN
     )
 }
 

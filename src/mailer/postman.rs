@@ -115,19 +115,30 @@ impl Postman {
         let full = letters.len() == BAG;
         for letter in letters {
             if shutdown.is_cancelled() {
+                self.settle().await?;
                 return Ok((false, None));
             }
             let id = letter.id;
-            if !self.ledger.begin_letter(id).await? {
+            if !self.begin(id).await? {
                 continue;
             }
             self.carried = Some((id, self.carry(letter).await));
-            self.settle().await?;
             if self.resting_until.is_some() {
+                self.settle().await?;
                 return Ok((false, None));
             }
         }
+        self.settle().await?;
         Ok((full, next))
+    }
+
+    /// Has the ledger note what came of the letter carried last and that this one goes next: one wait for the disk.
+    /// `false` if it has been withdrawn.
+    async fn begin(&mut self, letter: i64) -> Result<bool, LedgerError> {
+        let Some(carried) = &self.carried else { return self.ledger.begin_letter(letter).await };
+        let begun = self.ledger.next_letter(carried.clone(), Utc::now(), letter).await?;
+        self.carried = None;
+        Ok(begun)
     }
 
     /// Has the ledger note what came of the letter carried last.

@@ -1,6 +1,6 @@
 //! Whom to ask, and when: takes what is due from the ledger and asks each gateway politely.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,11 +42,23 @@ pub struct Poller {
     trouble: Trouble,
 }
 
-/// What we owe one gateway in courtesy.
+/// What we owe one gateway in courtesy, and what it is asked next.
 #[derive(Default)]
 struct Host {
     open: usize,
     closed_until: Option<Instant>,
+    /// Read from the ledger already, the longest due first: so that not every answer costs another look at it.
+    ahead: VecDeque<Due>,
+    /// Whether the ledger may have more that is due than what was read.
+    more: bool,
+}
+
+impl Host {
+    /// What is ahead is read anew later: by then the ledger may know better.
+    fn forget(&mut self) {
+        self.ahead.clear();
+        self.more = true;
+    }
 }
 
 impl Poller {
@@ -73,20 +85,26 @@ impl Poller {
     /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then are asked again next time.
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         let (bell, clock) = (self.asker.ledger.polls_due(), self.asker.clock.clone());
+        let mut next = None;
+        self.expect_more();
         loop {
-            let next = match self.ask_due(clock.now()).await {
-                Ok(next) => next,
+            match self.ask_due(clock.now()).await {
+                Ok(Some(seen)) => next = seen,
+                Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot see which polls are due; looking again shortly");
-                    None
+                    next = None;
                 }
-            };
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = bell.notified() => {}
-                heard = beat.changed() => if heard.is_err() { return },
+                () = bell.notified() => self.expect_more(),
+                heard = beat.changed() => if heard.is_err() { return } else { self.expect_more() },
                 Some(asked) = self.questions.join_next_with_id() => self.came_back(asked),
-                () = until(&clock, next) => {}
+                () = until(&clock, next) => {
+                    next = None;
+                    self.expect_more();
+                }
             }
             while let Some(asked) = self.questions.try_join_next_with_id() {
                 self.came_back(asked);
@@ -94,20 +112,32 @@ impl Poller {
         }
     }
 
-    /// Asks about as much of what is due as courtesy allows. Returns when the next becomes due.
-    async fn ask_due(&mut self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+    /// Something may have become due.
+    fn expect_more(&mut self) {
+        for integration in self.integrations.all() {
+            self.hosts.entry(integration.gateway.origin().clone()).or_default().more = true;
+        }
+    }
+
+    /// Asks about as much of what is due as courtesy allows. Returns when the next becomes due, if it had to look.
+    async fn ask_due(&mut self, now: Timestamp) -> Result<Option<Option<Timestamp>>, LedgerError> {
         let moment = Instant::now();
         if self.trouble.resting(moment) {
             return Ok(None);
         }
-        let mut free = 0;
-        let mut names = Vec::new();
-        for integration in self.integrations.all() {
-            let host = self.hosts.entry(integration.gateway.origin().clone()).or_default();
+        for host in self.hosts.values_mut() {
             host.closed_until = host.closed_until.filter(|until| *until > moment);
+        }
+        self.ask_ahead();
+        let mut names = Vec::new();
+        let mut wanting = HashMap::new();
+        for integration in self.integrations.all() {
+            let origin = integration.gateway.origin();
+            let Some(host) = self.hosts.get(origin) else { continue };
             let room = self.settings.concurrency.saturating_sub(host.open);
-            if integration.gateway.confirmable() && host.closed_until.is_none() && room > 0 {
-                free += room;
+            if integration.gateway.confirmable() && host.closed_until.is_none() && room > 0 && host.more {
+                // As much again as may be open at once is read ahead.
+                wanting.insert(origin.clone(), room + self.settings.concurrency);
                 names.push(integration.name.as_str().to_owned());
             }
         }
@@ -115,25 +145,39 @@ impl Poller {
             return Ok(None);
         }
         // What is being asked about is still due in the ledger, so look behind it.
-        let (due, next) = self.asker.ledger.reader().due_questions(names, now, free + self.asking.len()).await?;
-        for due in due {
-            self.ask(due);
+        let most = wanting.values().sum::<usize>() + self.asking.len();
+        let (due, next) = self.asker.ledger.reader().due_questions(names, now, most).await?;
+        let more = due.len() >= most;
+        for origin in wanting.keys() {
+            self.hosts.entry(origin.clone()).or_default().more = more;
         }
-        Ok(next)
+        for due in due {
+            let Some(integration) = self.integrations.find(due.integration().as_str()) else { continue };
+            if !self.asking.contains(&due.subject()) {
+                self.hosts.entry(integration.gateway.origin().clone()).or_default().ahead.push_back(due);
+            }
+        }
+        self.ask_ahead();
+        Ok(Some(next))
     }
 
-    /// Asks about one thing in a task of its own, unless that is happening or the gateway has enough to do.
-    fn ask(&mut self, due: Due) {
-        let Some(integration) = self.integrations.find(due.integration().as_str()) else { return };
-        let (origin, subject) = (integration.gateway.origin().clone(), due.subject());
-        let host = self.hosts.entry(origin.clone()).or_default();
-        if host.open >= self.settings.concurrency || !self.asking.insert(subject) {
-            return;
+    /// Asks each gateway what was read ahead for it, as much as courtesy allows.
+    fn ask_ahead(&mut self) {
+        let Self { asker, integrations, settings, hosts, asking, open, questions, .. } = self;
+        for (origin, host) in hosts {
+            while host.closed_until.is_none() && host.open < settings.concurrency {
+                let Some(due) = host.ahead.pop_front() else { break };
+                let subject = due.subject();
+                // Somebody may have given the integration another gateway since: then this is still due, and read anew.
+                let integration = integrations.find(due.integration().as_str());
+                let Some(integration) = integration.filter(|known| known.gateway.origin() == origin) else { continue };
+                asking.insert(subject);
+                host.open += 1;
+                let asker = asker.clone();
+                let question = questions.spawn(async move { asker.ask(&integration, due).await });
+                open.insert(question.id(), (subject, origin.clone()));
+            }
         }
-        host.open += 1;
-        let asker = self.asker.clone();
-        let question = self.questions.spawn(async move { asker.ask(&integration, due).await });
-        self.open.insert(question.id(), (subject, origin));
     }
 
     /// A question has come back, or its task has failed and what it was about stays due.
@@ -146,6 +190,7 @@ impl Poller {
             Ok((question, Err(error))) => {
                 tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
                 self.trouble.failed(Instant::now());
+                self.hosts.values_mut().for_each(Host::forget);
                 (question, None)
             }
             Err(error) => {
@@ -159,6 +204,7 @@ impl Poller {
         host.open = host.open.saturating_sub(1);
         if let Some(patience) = patience {
             host.closed_until = Some(Instant::now() + patience);
+            host.forget();
         }
     }
 }

@@ -115,6 +115,29 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
+async fn as_many_connections_are_kept_as_are_used_at_once() {
+    for (kept_per_host, few) in [(40, true), (1, false)] {
+        let gateway = Gateway::open(OK).await;
+        let limits = ClientLimits { kept_per_host, ..ClientLimits::default() };
+        let client = with(limits, rustls::RootCertStore::empty());
+        for _ in 0..5 {
+            let mut at_once = tokio::task::JoinSet::new();
+            for _ in 0..40 {
+                let (client, request) = (client.clone(), get(gateway.here()));
+                at_once.spawn(async move { client.send(request).await.is_ok() });
+            }
+            assert!(at_once.join_all().await.into_iter().all(|answered| answered));
+        }
+        let connections = gateway.connections.load(Ordering::Relaxed);
+        assert_eq!(
+            connections <= 60,
+            few,
+            "{connections} connections for five times 40 requests, {kept_per_host} kept"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_empty_post_says_that_it_is_empty() {
     let mut gateway = Gateway::open(OK).await;
     let accept = (hyper::header::ACCEPT, HeaderValue::from_static("text/plain"));

@@ -59,6 +59,24 @@ async fn each_recipient_gets_one_letter_for_a_confirmed_state_and_none_for_a_rep
 }
 
 #[tokio::test]
+async fn one_letter_is_settled_as_the_next_is_begun_unless_that_was_withdrawn() {
+    let house = House::with(reporting(), |_| {});
+    house.post(1, "Paid", at(0)).await;
+    let letters = house.due(at(0)).await;
+    let [first, second] = &letters[..] else { panic!("two letters: {letters:?}") };
+    assert!(house.begin(first).await);
+    assert!(house.ledger.next_letter((first.id, Attempt::Sent), at(1), second.id).await.unwrap());
+    let states = || house.story(1).letters.into_iter().map(|it| (it.id, it.state, it.attempts)).collect::<Vec<_>>();
+    assert_eq!(states(), [(second.id, "waiting".into(), 1), (first.id, "sent".into(), 1)]);
+
+    house.post(2, "Paid", at(2)).await;
+    let third = house.due(at(2)).await.into_iter().find(|letter| letter.id > second.id).unwrap();
+    house.poll(2, "Cancelled", at(3)).await;
+    assert!(!house.ledger.next_letter((second.id, Attempt::Sent), at(4), third.id).await.unwrap(), "withdrawn");
+    assert_eq!(states(), [(second.id, "sent".into(), 1), (first.id, "sent".into(), 1)]);
+}
+
+#[tokio::test]
 async fn an_unconfirmed_letter_waits_for_its_time_and_is_withdrawn_by_the_confirmation() {
     let house = House::new();
     house.post(1, "Paid", at(0)).await;

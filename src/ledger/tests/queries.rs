@@ -72,6 +72,84 @@ async fn every_filter_narrows_and_the_newest_comes_first() {
 }
 
 #[tokio::test]
+async fn payments_of_several_ends_and_of_none_are_listed_by_number() {
+    let house = House::new();
+    for (payment, word) in
+        [(1, "Cancelled"), (2, "Created"), (3, "Paid"), (4, "Refunded"), (5, "Cancelled"), (6, "Sent")]
+    {
+        house.post(payment, word, at(payment.into())).await;
+    }
+    let of = |statuses: &[Status], limit| Filter { statuses: statuses.to_vec(), limit, ..Filter::default() };
+    let ended = [Status::Refunded, Status::Cancelled];
+    assert_eq!(house.listed(&of(&ended, None)), ["1005", "1004", "1001"]);
+    let [refunded, cancelled] = ended;
+    let unpaid = [Status::Pending, refunded, Status::Created, cancelled, Status::Disputed];
+    assert_eq!(house.listed(&of(&unpaid, None)), ["1006", "1005", "1004", "1002", "1001"]);
+    assert_eq!(house.listed(&of(&unpaid, Some(2))), ["1006", "1005"]);
+    assert_eq!(house.listed(&of(&[Status::Paid, cancelled], None)), ["1005", "1003", "1001"]);
+    assert_eq!(house.listed(&of(&[cancelled, cancelled], None)), ["1005", "1001"], "asked for twice");
+}
+
+#[tokio::test]
+async fn a_page_of_any_list_is_read_by_an_index_in_its_order() {
+    let house = stocked().await;
+    let file = house.foreign();
+    let all = Filter { limit: Some(50), ..Filter::default() };
+    let shop = || Some("shop".to_owned());
+    for (filter, integrations, walk) in [
+        (all.clone(), &[1, 2][..], &["SCAN payment"][..]),
+        (
+            Filter { reference: Some("INV-1".into()), integration: shop(), ..all.clone() },
+            &[1],
+            &["SEARCH payment USING INDEX payment_by_reference (reference=?)"],
+        ),
+        (
+            Filter { integration: shop(), ..all.clone() },
+            &[1],
+            &["SEARCH payment USING INDEX payment_by_age (integration_id=?)"],
+        ),
+        (
+            Filter { integration: shop(), until: Some(at(1)), statuses: vec![Status::Paid], ..all.clone() },
+            &[1],
+            &["SEARCH payment USING INDEX payment_by_age (integration_id=? AND first_seen<?)"],
+        ),
+        (
+            Filter { since: Some(at(0)), until: Some(at(1)), ..all.clone() },
+            &[1, 2],
+            &["SEARCH payment USING INDEX payment_by_age (integration_id=? AND first_seen>? AND first_seen<?)"; 2],
+        ),
+        (
+            Filter { statuses: vec![Status::Disputed, Status::Created], ..all.clone() },
+            &[1, 2],
+            &["SCAN payment USING INDEX payment_open"],
+        ),
+        (
+            Filter { statuses: vec![Status::Failed, Status::Pending, Status::Expired], ..all.clone() },
+            &[1, 2],
+            &[
+                "SEARCH payment USING INDEX payment_ended (status=?)",
+                "SEARCH payment USING INDEX payment_ended (status=?)",
+                "SCAN payment USING INDEX payment_open",
+            ],
+        ),
+        (Filter { statuses: vec![Status::Paid, Status::Failed], ..all.clone() }, &[1, 2], &["SCAN payment"]),
+        (Filter { trust: Some(Trust::Reported), ..all.clone() }, &[1, 2], &["SCAN payment USING INDEX payment_open"]),
+        (
+            Filter { trust: Some(Trust::Unconfirmable), ..all.clone() },
+            &[1, 2],
+            &["SCAN payment USING INDEX payment_unconfirmable"],
+        ),
+        (Filter { trust: Some(Trust::Confirmed), ..all.clone() }, &[1, 2], &["SCAN payment"]),
+    ] {
+        let (list, values) = query::list_statement(&filter, integrations);
+        let list = plan(&file, &list, params_from_iter(values));
+        let steps: Vec<&str> = list.lines().filter(|step| step.contains(" payment")).collect();
+        assert_eq!(steps, walk, "{filter:?}");
+        assert!(!list.contains("TEMP B-TREE"), "nothing is sorted: {list}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_ends_when_its_reader_has_enough() {
     let house = stocked().await;
     let mut seen = 0;
@@ -140,11 +218,10 @@ async fn what_is_read_often_is_read_by_an_index() {
     assert!(story.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{story}");
     let story = plan(&file, &query::stories_statement("reference"), params!["INV-1", None::<String>]);
     assert!(story.contains("payment USING INDEX payment_by_reference (reference=?)"), "{story}");
-    let (list, values) = query::list_statement(&Filter { reference: Some("INV-1".into()), ..Filter::default() });
-    let list = plan(&file, &list, params_from_iter(values));
-    assert!(list.contains("payment USING INDEX payment_by_reference (reference=?)"), "{list}");
+    let story = plan(&file, &query::stories_statement("gateway_reference"), params!["1002", None::<String>]);
+    assert!(story.contains("payment USING INDEX payment_by_gateway_reference (gateway_reference=?)"), "{story}");
     let open = plan(&file, &crate::ledger::sweep::open_statement(), params!["shop", 0, 9, 0]);
-    assert!(open.contains("payment USING INDEX payment_open (integration_id=? AND rowid>?)"), "{open}");
+    assert!(open.contains("payment USING INDEX payment_open (id>?)"), "{open}");
     assert!(!open.contains("TEMP B-TREE"), "{open}");
     let settled = plan(&file, &crate::ledger::sweep::final_statement(), params!["shop", 0, 0, 9, 9]);
     assert!(settled.contains("payment_by_change (last_changed>? AND last_changed<?)"), "{settled}");
