@@ -66,6 +66,10 @@ fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_aga
     assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
     assert!(decision.plan.due.is_some_and(|due| due <= stale.at + life.terms.schedule.gap));
 
+    let claimed = life.payment().last_changed;
+    let at_once = Observation { asked: Some(claimed), ..seen(Channel::Poll, Status::Pending, life.now) };
+    assert_eq!(life.hear(&at_once).outcome, Outcome::Agreed, "in the same millisecond nobody knows which came first");
+
     let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
     assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
 }
