@@ -12,6 +12,7 @@ use super::document::Document;
 use super::finding::{Level, contrast};
 use super::spelling;
 use super::units::{self, DURATIONS, SIZES_LIKE};
+use crate::domain::names::{guid_bytes, is_hidden};
 
 /// How long a text may be, in bytes.
 const LONGEST: usize = 1024;
@@ -212,7 +213,17 @@ impl<'d> Section<'d> {
                 |known| format!("did you mean {known}?"),
             );
             let kind = if self.path.is_empty() { "section" } else { "key" };
-            self.error(key, format!("is not a {kind} we know; {advice}"));
+            if holds_guid(key) {
+                // A key of the gateway is one, and might have been pasted where a name belongs.
+                self.document.find(
+                    Level::Error,
+                    &self.path,
+                    self.written(key),
+                    format!("a {kind} with a GUID in its name (not repeated here) is not one we know; remove it"),
+                );
+            } else {
+                self.error(key, format!("is not a {kind} we know; {advice}"));
+            }
         }
     }
 
@@ -228,7 +239,7 @@ impl<'d> Section<'d> {
     }
 
     fn join(&self, key: &str) -> String {
-        let key: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
+        let key: String = key.chars().filter(|c| !is_hidden(*c)).take(64).collect();
         match (self.path.as_str(), key.as_str()) {
             ("", _) => key,
             (path, "") => path.to_owned(),
@@ -240,6 +251,11 @@ impl<'d> Section<'d> {
 fn duration_rule(range: &RangeInclusive<Duration>) -> String {
     let (least, most) = (units::spell_duration(*range.start()), units::spell_duration(*range.end()));
     format!("a duration from {least} to {most}, {DURATIONS}")
+}
+
+/// Whether there is a hyphenated GUID anywhere in `name`.
+fn holds_guid(name: &str) -> bool {
+    name.as_bytes().windows(36).any(|part| str::from_utf8(part).is_ok_and(|part| guid_bytes(part).is_some()))
 }
 
 /// Not empty, not endless, and on one line.

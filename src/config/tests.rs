@@ -170,6 +170,19 @@ fn unknown_keys_and_sections_are_findings_that_guess_what_was_meant() {
 }
 
 #[test]
+fn a_key_pasted_as_a_name_is_not_repeated_and_names_stay_on_their_line() {
+    let told =
+        House::with(&format!("\"a\\u2028b\" = 1\n{SHOP}3E9FED89-60e1-4ce5-ab6e-6b1eb2d4f977 = \"\"\n")).findings();
+    for line in [
+        "daemon.toml: ab: is not a section we know; remove it, or compare with the shipped daemon.toml",
+        "integrations.shop: a key with a GUID in its name (not repeated here) is not one we know; remove it",
+    ] {
+        assert!(told.contains(line), "missing: {line}\n{told}");
+    }
+    assert!(!told.to_ascii_lowercase().contains("3e9fed89"), "{told}");
+}
+
+#[test]
 fn variables_override_keys_and_are_named_when_they_are_wrong() {
     let house = House::with(SHOP)
         .var("PAYNOWD_INTEGRATIONS__SHOP__MODE", "test")
