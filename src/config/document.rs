@@ -11,7 +11,7 @@ use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use super::environment::{Environment, Location};
-use super::finding::{Finding, Findings, Level};
+use super::finding::{self, Finding, Findings, Level};
 use super::lines::{Lines, line_at};
 use super::reader::Section;
 
@@ -38,8 +38,7 @@ impl Document {
         let text = contents(&file.path).map_err(|reason| Finding::general(&file.shown, reason))?;
         let values = <Toml as Format>::from_str::<Dict>(&text).map_err(|error| {
             let line = error.span().map(|span| format!(":{}", line_at(&text, span.start))).unwrap_or_default();
-            let message = error.message().lines().next().unwrap_or_default().to_owned();
-            Finding::general(format!("{}{line}", file.shown), format!("not TOML: {message}"))
+            Finding::general(format!("{}{line}", file.shown), format!("not TOML: {}", finding::quoted(error.message())))
         })?;
         let mut figment = Figment::from(Layer { variable: None, values });
         let mut findings = Vec::new();

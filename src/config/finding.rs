@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::names::{guid_bytes, is_hidden};
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -90,4 +92,21 @@ pub(super) fn contrast(key: &str, value: &str) -> String {
         return String::new();
     }
     format!(", not \"{value}\"")
+}
+
+/// How much of a parser's message is repeated, in characters.
+const MESSAGE: usize = 200;
+
+/// The first line of what a parser said. It quotes names, which may hold anything.
+pub(super) fn quoted(message: &str) -> String {
+    if holds_guid(message) {
+        return "what is wrong is beside a GUID, and not repeated here".to_owned();
+    }
+    message.lines().next().unwrap_or_default().chars().filter(|c| !is_hidden(*c)).take(MESSAGE).collect()
+}
+
+/// Whether there is a hyphenated GUID anywhere in `text`: a key of the gateway is one, and might have been pasted where
+/// a name belongs.
+pub(super) fn holds_guid(text: &str) -> bool {
+    text.as_bytes().windows(36).any(|part| str::from_utf8(part).is_ok_and(|part| guid_bytes(part).is_some()))
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use figment::value::{Dict, Value};
 
 use super::document::Document;
-use super::finding::{Level, contrast};
+use super::finding::{Level, contrast, holds_guid};
 use super::spelling;
 use super::units::{self, DURATIONS, SIZES_LIKE};
-use crate::domain::names::{guid_bytes, is_hidden};
+use crate::domain::names::is_hidden;
 
 /// How long a text may be, in bytes.
 const LONGEST: usize = 1024;
@@ -214,7 +214,6 @@ impl<'d> Section<'d> {
             );
             let kind = if self.path.is_empty() { "section" } else { "key" };
             if holds_guid(key) {
-                // A key of the gateway is one, and might have been pasted where a name belongs.
                 self.document.find(
                     Level::Error,
                     &self.path,
@@ -251,11 +250,6 @@ impl<'d> Section<'d> {
 fn duration_rule(range: &RangeInclusive<Duration>) -> String {
     let (least, most) = (units::spell_duration(*range.start()), units::spell_duration(*range.end()));
     format!("a duration from {least} to {most}, {DURATIONS}")
-}
-
-/// Whether there is a hyphenated GUID anywhere in `name`.
-fn holds_guid(name: &str) -> bool {
-    name.as_bytes().windows(36).any(|part| str::from_utf8(part).is_ok_and(|part| guid_bytes(part).is_some()))
 }
 
 /// Not empty, not endless, and on one line.

@@ -180,6 +180,12 @@ fn a_key_pasted_as_a_name_is_not_repeated_and_names_stay_on_their_line() {
         assert!(told.contains(line), "missing: {line}\n{told}");
     }
     assert!(!told.to_ascii_lowercase().contains("3e9fed89"), "{told}");
+    let twice = |name: &str| House::with(&format!("\"{name}\" = 1\n\"{name}\" = 1\n")).findings();
+    assert_eq!(twice("a\\u0007b"), "daemon.toml:2: not TOML: duplicate key `ab` in document root");
+    assert_eq!(
+        twice("3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977"),
+        "daemon.toml:2: not TOML: what is wrong is beside a GUID, and not repeated here"
+    );
 }
 
 #[test]
