@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::names::{guid_bytes, is_hidden};
+use crate::domain::names::{is_hidden, without_guids};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,14 +99,11 @@ const MESSAGE: usize = 200;
 
 /// The first line of what a parser said. It quotes names, which may hold anything.
 pub(super) fn quoted(message: &str) -> String {
-    if holds_guid(message) {
-        return "what is wrong is beside a GUID, and not repeated here".to_owned();
-    }
-    message.lines().next().unwrap_or_default().chars().filter(|c| !is_hidden(*c)).take(MESSAGE).collect()
+    plain(message.lines().next().unwrap_or_default(), MESSAGE)
 }
 
-/// Whether there is a hyphenated GUID anywhere in `text`: a key of the gateway is one, and might have been pasted where
-/// a name belongs.
-pub(super) fn holds_guid(text: &str) -> bool {
-    text.as_bytes().windows(36).any(|part| str::from_utf8(part).is_ok_and(|part| guid_bytes(part).is_some()))
+/// The beginning of a text that may hold anything: nothing that moves a cursor, and no key of the gateway.
+pub(super) fn plain(text: &str, longest: usize) -> String {
+    let plain: String = text.chars().filter(|c| !is_hidden(*c)).collect();
+    without_guids(&plain).chars().take(longest).collect()
 }

@@ -9,13 +9,15 @@ use std::time::Duration;
 use figment::value::{Dict, Value};
 
 use super::document::Document;
-use super::finding::{Level, contrast, holds_guid};
+use super::finding::{self, Level, contrast};
 use super::spelling;
 use super::units::{self, DURATIONS, SIZES_LIKE};
-use crate::domain::names::is_hidden;
 
 /// How long a text may be, in bytes.
 const LONGEST: usize = 1024;
+
+/// How much of a name is repeated, in characters.
+const NAME: usize = 64;
 
 /// One table of the configuration, while it is being read.
 pub(super) struct Section<'d> {
@@ -213,16 +215,7 @@ impl<'d> Section<'d> {
                 |known| format!("did you mean {known}?"),
             );
             let kind = if self.path.is_empty() { "section" } else { "key" };
-            if holds_guid(key) {
-                self.document.find(
-                    Level::Error,
-                    &self.path,
-                    self.written(key),
-                    format!("a {kind} with a GUID in its name (not repeated here) is not one we know; remove it"),
-                );
-            } else {
-                self.error(key, format!("is not a {kind} we know; {advice}"));
-            }
+            self.error(key, format!("is not a {kind} we know; {advice}"));
         }
     }
 
@@ -238,7 +231,7 @@ impl<'d> Section<'d> {
     }
 
     fn join(&self, key: &str) -> String {
-        let key: String = key.chars().filter(|c| !is_hidden(*c)).take(64).collect();
+        let key = finding::plain(key, NAME);
         match (self.path.as_str(), key.as_str()) {
             ("", _) => key,
             (path, "") => path.to_owned(),

@@ -155,6 +155,25 @@ pub fn guid_bytes(text: &str) -> Option<[u8; 16]> {
     Some(guid)
 }
 
+/// `text` with every hyphenated GUID in it as an ellipsis: a key of the gateway is one, and might have been pasted
+/// where a name belongs.
+pub fn without_guids(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().windows(36).position(|part| str::from_utf8(part).is_ok_and(is_guid)) {
+        let (before, from) = rest.split_at(at);
+        kept.push_str(before);
+        kept.push('…');
+        rest = from.split_at(36).1;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+fn is_guid(text: &str) -> bool {
+    guid_bytes(text).is_some()
+}
+
 /// Writes a GUID as Paynow does: lower case, hyphenated.
 pub fn guid_text(guid: &[u8; 16]) -> String {
     uuid::Uuid::from_bytes(*guid).hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).to_owned()
@@ -164,6 +183,15 @@ pub fn guid_text(guid: &[u8; 16]) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn guids_are_left_out_wherever_they_stand() {
+        let guid = "3E9FED89-60e1-4ce5-ab6e-6b1eb2d4f977";
+        assert_eq!(without_guids(&format!("é{guid}{guid}-é {guid}")), "é……-é …");
+        for whole in ["", "é", "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f97"] {
+            assert_eq!(without_guids(whole), whole);
+        }
+    }
 
     #[test]
     fn gateway_references_keep_separators_and_leading_zeros() {
