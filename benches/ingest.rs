@@ -2,7 +2,8 @@
 //! server that reads the body and answers 200, and beside commits of one post each; on this disk and on slower ones.
 //!
 //! `cargo bench --bench ingest [-- --rounds 3 --round-ms 1000]`. The daemon, the bare server and the load are three
-//! processes. Rounds are interleaved; each row is the one with the median ratio. About four minutes.
+//! processes. Rounds are interleaved; each row is the one with the median ratio. About four minutes. For a profiler,
+//! `--connections 64` posts new payments over so many connections to this disk, and does nothing else.
 
 #![allow(
     clippy::expect_used,
@@ -44,11 +45,14 @@ fn main() {
         None => {}
     }
     let (rounds, lasts) = (argument("rounds", 3), Duration::from_millis(argument("round-ms", 1000)));
+    let alone = usize::try_from(argument("connections", 0)).expect("a number of connections");
     let home = empty();
     machine::describe(home.path());
     let (_bare, bare) = child::bare_hyper();
     let mut disks = vec![("as it is", Vec::new())];
-    if let Some(library) = machine::slow_disk(home.path()) {
+    if alone == 0
+        && let Some(library) = machine::slow_disk(home.path())
+    {
         disks.push(("+1 ms", machine::slowed(&library, Duration::from_millis(1))));
         disks.push(("+5 ms", machine::slowed(&library, Duration::from_millis(5))));
     }
@@ -60,8 +64,10 @@ fn main() {
     );
     for (disk, environment) in &disks {
         let daemon = House::start(Wishes { environment: environment.clone(), ..Wishes::default() });
-        let kinds: &[Kind] = if environment.is_empty() { &[Kind::New, Kind::Repeats, Kind::Mix] } else { &[Kind::New] };
-        for (kind, connections) in kinds.iter().flat_map(|kind| CROWDS.map(|crowd| (*kind, crowd))) {
+        let kinds: &[Kind] =
+            if environment.is_empty() && alone == 0 { &[Kind::New, Kind::Repeats, Kind::Mix] } else { &[Kind::New] };
+        let crowds = if alone == 0 { CROWDS.to_vec() } else { vec![alone] };
+        for (kind, connections) in kinds.iter().flat_map(|kind| crowds.iter().map(|crowd| (*kind, *crowd))) {
             let pairs: Vec<_> = (0..rounds)
                 .map(|_| {
                     let requests = pen.write(kind, daemon.public, most(connections, lasts));
@@ -85,6 +91,9 @@ fn main() {
         }
     }
 
+    if alone > 0 {
+        return;
+    }
     let table = Table::new(
         "Goal 3: groups ÷ commits of one post each, 64 connections, the same code in one process each",
         &["disk    ", "one each/s", "groups/s", "ratio"],
