@@ -99,7 +99,7 @@ pub(super) const FINDINGS: &str =
     "SELECT class, count(*) FROM discrepancy INDEXED BY discrepancy_open WHERE state = 'open' GROUP BY class";
 
 /// Payments whose time to be asked about has come.
-pub(super) const POLLS_DUE: &str = "SELECT count(*) FROM poll WHERE due <= ?1";
+pub(super) const POLLS_DUE: &str = "SELECT count(*) FROM payment INDEXED BY payment_by_poll_due WHERE poll_due <= ?1";
 
 /// How things stand `now`.
 pub(super) fn standing(connection: &Connection, now: Timestamp) -> rusqlite::Result<Standing> {

@@ -19,6 +19,9 @@ pub enum LedgerError {
         /// What SQLite says.
         cause: rusqlite::Error,
     },
+    /// The system gives no thread to write with. Free some, and start again.
+    #[error("the ledger's writer cannot be started: {0}")]
+    Thread(std::io::Error),
     /// The file could not be reached at all.
     #[error("{path}: {cause}", path = path.display())]
     File {

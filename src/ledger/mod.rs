@@ -27,6 +27,7 @@ mod runs;
 mod schema;
 mod settlements;
 mod snapshot;
+mod statements;
 mod sweep;
 mod traces;
 mod verify;
@@ -129,8 +130,8 @@ impl Ledger {
         let connection = schema::open_writer(path)?;
         let bells = Bells::default();
         let counts = Arc::<Counts>::default();
-        let writer = Writer::start(connection, settings.queue, settings.quarantine, bells.clone(), Arc::clone(&counts))
-            .map_err(|cause| LedgerError::File { path: path.clone(), cause })?;
+        let writer =
+            Writer::start(connection, settings.queue, settings.quarantine, bells.clone(), Arc::clone(&counts))?;
         Ok(Self { reader: Reader::open(path)?, writer, bells, counts, path: path.clone(), _lock: lock })
     }
 

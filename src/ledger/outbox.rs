@@ -172,6 +172,10 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
     Ok(())
 }
 
+pub(super) const WRITE: &str = "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
+     VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET state = 'waiting', \
+     written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL WHERE state = 'withdrawn'";
+
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
 /// again, unless it was withdrawn. Of a payment that is new nobody was told anything.
 pub(super) fn write(
@@ -191,15 +195,13 @@ pub(super) fn write(
         }
     }
     for (notice, recipient) in letters {
-        let written = desk
-            .connection
-            .prepare_cached(
-                "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
-                 VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE \
-                 SET state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, \
-                 error = NULL WHERE state = 'withdrawn'",
-            )?
-            .execute(params![payment, notice.kind.code(), recipient, millis(now), millis(notice.due)])?;
+        let written = desk.statements.letter.execute(params![
+            payment,
+            notice.kind.code(),
+            recipient,
+            millis(now),
+            millis(notice.due)
+        ])?;
         if written > 0 && notice.due <= now + super::SOON {
             desk.wake_mailer();
         }

@@ -214,7 +214,7 @@ pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&
 pub(super) fn stories_statement(column: &str) -> String {
     format!(
         "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
-         LEFT JOIN poll ON poll.payment_id = payment.id WHERE payment.{column} = ?1 \
+         WHERE payment.{column} = ?1 \
          AND integration_id IN (SELECT id FROM integration WHERE ?2 IS NULL OR name = ?2) ORDER BY payment.id",
         rows::PAYMENT,
         rows::KNOWN

@@ -1,7 +1,6 @@
 //! The one door: an observation goes in, and everything that follows from it is stored in one transaction.
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -42,12 +41,17 @@ pub(super) fn record(
     let id = match (id, &known) {
         (Some(id), Some(known)) => {
             if known.payment != decision.payment {
-                update(desk, id, &known.payment, &decision.payment)?;
+                update(desk, id, &known.payment, &decision)?;
+            } else if known.plan != decision.plan {
+                polls::plan(desk, id, &decision.plan)?;
             }
             id
         }
-        _ => insert(desk, integration, &decision.payment)?,
+        _ => insert(desk, integration, &decision)?,
     };
+    if known.as_ref().map(|known| known.plan) != Some(decision.plan) {
+        polls::planned(desk, &decision.plan, seen.at);
+    }
     let unchanged = known.as_ref().is_some_and(|known| known.payment == decision.payment);
     let kept =
         !unchanged || !decision.outcome.can_be_replayed() || repeats::count(desk, id, decision.outcome, seen.at)?;
@@ -59,9 +63,6 @@ pub(super) fn record(
             format!("contradicts what is known of the payment: {} instead of {}", finding.found, finding.expected)
         });
         quarantine::keep(desk, integration, seen.at, peer, "contradicts", &reason, None, &seen.body)?;
-    }
-    if known.as_ref().map(|known| known.plan) != Some(decision.plan) {
-        polls::plan(desk, id, &decision.plan, seen.at)?;
     }
     if matches!(seen.channel, Channel::Poll | Channel::Trace) {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
@@ -125,74 +126,77 @@ fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::R
 }
 
 /// The payment with this key, if we have heard of it.
-pub(super) fn find(desk: &Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
-    desk.connection
-        .prepare_cached(find_statement())?
-        .query_row(params![integration, StoredKey(key)], rows::known)
-        .optional()
+pub(super) fn find(desk: &mut Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
+    desk.statements.find.query_row(params![integration, StoredKey(key)], rows::known).optional()
 }
 
-/// Put together once: it is needed for every message.
-pub(super) fn find_statement() -> &'static str {
-    static STATEMENT: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
-             LEFT JOIN poll ON poll.payment_id = payment.id WHERE integration_id = ?1 AND gateway_key = ?2",
-            rows::PAYMENT,
-            rows::KNOWN
-        )
-    });
-    &STATEMENT
+pub(super) fn find_statement() -> String {
+    format!(
+        "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+         WHERE integration_id = ?1 AND gateway_key = ?2",
+        rows::PAYMENT,
+        rows::KNOWN
+    )
 }
 
-fn insert(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::Result<i64> {
-    desk.connection
-        .prepare_cached(
-            "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, amount_paid, method, \
-             currency, mode, status, wire_status, trust, poll_url, posted, paid_at, first_seen, last_changed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-        )?
-        .insert(params![
-            integration,
-            StoredKey(&payment.key),
-            payment.facts.reference,
-            payment.facts.gateway_reference,
-            payment.facts.amount,
-            payment.facts.amount_paid,
-            payment.facts.method,
-            payment.currency,
-            payment.mode,
-            payment.status,
-            payment.wire_status,
-            payment.trust,
-            payment.poll_url,
-            payment.posted,
-            payment.paid_at.map(millis),
-            millis(payment.first_seen),
-            millis(payment.last_changed),
-        ])
+pub(super) const INSERT: &str = "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, \
+     amount_paid, method, currency, mode, status, wire_status, trust, poll_url, posted, paid_at, first_seen, last_changed, \
+     poll_due, poll_pace, poll_attempt, poll_since, poll_asked) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
+     ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+
+fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlite::Result<i64> {
+    let Decision { payment, plan, .. } = decision;
+    desk.statements.insert.insert(params![
+        integration,
+        StoredKey(&payment.key),
+        payment.facts.reference,
+        payment.facts.gateway_reference,
+        payment.facts.amount,
+        payment.facts.amount_paid,
+        payment.facts.method,
+        payment.currency,
+        payment.mode,
+        payment.status,
+        payment.wire_status,
+        payment.trust,
+        payment.poll_url,
+        payment.posted,
+        payment.paid_at.map(millis),
+        millis(payment.first_seen),
+        millis(payment.last_changed),
+        plan.due.map(millis),
+        plan.pace,
+        plan.attempt,
+        millis(plan.since),
+        plan.asked.map(millis),
+    ])
 }
+
+pub(super) const UPDATE: &str = "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, \
+     wire_status = ?6, trust = ?7, poll_url = ?8, posted = ?9, paid_at = ?10, last_changed = ?11, poll_due = ?12, \
+     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16 WHERE id = ?1";
 
 /// Stores what has become of a payment. Names change once at most: their indexes are left alone until they do.
-fn update(desk: &Desk<'_>, id: i64, before: &Payment, payment: &Payment) -> rusqlite::Result<()> {
-    desk.connection
-        .prepare_cached(
-            "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, wire_status = ?6, trust = ?7, \
-             poll_url = ?8, posted = ?9, paid_at = ?10, last_changed = ?11 WHERE id = ?1",
-        )?
-        .execute(params![
-            id,
-            payment.facts.amount,
-            payment.facts.amount_paid,
-            payment.facts.method,
-            payment.status,
-            payment.wire_status,
-            payment.trust,
-            payment.poll_url,
-            payment.posted,
-            payment.paid_at.map(millis),
-            millis(payment.last_changed),
-        ])?;
+fn update(desk: &mut Desk<'_>, id: i64, before: &Payment, decision: &Decision) -> rusqlite::Result<()> {
+    let Decision { payment, plan, .. } = decision;
+    desk.statements.update.execute(params![
+        id,
+        payment.facts.amount,
+        payment.facts.amount_paid,
+        payment.facts.method,
+        payment.status,
+        payment.wire_status,
+        payment.trust,
+        payment.poll_url,
+        payment.posted,
+        payment.paid_at.map(millis),
+        millis(payment.last_changed),
+        plan.due.map(millis),
+        plan.pace,
+        plan.attempt,
+        millis(plan.since),
+        plan.asked.map(millis),
+    ])?;
     if (&before.facts.reference, &before.facts.gateway_reference)
         != (&payment.facts.reference, &payment.facts.gateway_reference)
     {
@@ -203,39 +207,37 @@ fn update(desk: &Desk<'_>, id: i64, before: &Payment, payment: &Payment) -> rusq
     Ok(())
 }
 
+pub(super) const APPEND: &str = "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, said_at, \
+     said_earliest, said_latest, reference, gateway_reference, amount, amount_paid, method, status, trust, body, digest) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+
 /// Appends the event, chained to the one before it.
 fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
     let (after, outcome) = (&decision.payment, decision.outcome);
     let entry = Entry::Seen { seen, outcome, after: (after.status, after.trust) };
     let digest = chain::link(&desk.head()?, &entry, body);
     let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
-    desk.connection
-        .prepare_cached(
-            "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, said_at, said_earliest, \
-             said_latest, reference, gateway_reference, amount, amount_paid, method, status, trust, body, digest) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-        )?
-        .execute(params![
-            id,
-            millis(seen.at),
-            seen.channel,
-            seen.evidence,
-            outcome,
-            seen.status,
-            seen.wire_status,
-            seen.said_at.as_ref().map(SaidAt::as_str),
-            meant.map(|(earliest, _)| millis(earliest)),
-            meant.map(|(_, latest)| millis(latest)),
-            seen.facts.reference,
-            seen.facts.gateway_reference,
-            seen.facts.amount,
-            seen.facts.amount_paid,
-            seen.facts.method,
-            after.status,
-            after.trust,
-            seen.body,
-            digest,
-        ])?;
+    desk.statements.append.execute(params![
+        id,
+        millis(seen.at),
+        seen.channel,
+        seen.evidence,
+        outcome,
+        seen.status,
+        seen.wire_status,
+        seen.said_at.as_ref().map(SaidAt::as_str),
+        meant.map(|(earliest, _)| millis(earliest)),
+        meant.map(|(_, latest)| millis(latest)),
+        seen.facts.reference,
+        seen.facts.gateway_reference,
+        seen.facts.amount,
+        seen.facts.amount_paid,
+        seen.facts.method,
+        after.status,
+        after.trust,
+        seen.body,
+        digest,
+    ])?;
     desk.advance(digest);
     Ok(())
 }

@@ -21,15 +21,12 @@ pub struct Repeats {
     pub last_at: Timestamp,
 }
 
+pub(super) const COUNT: &str = "INSERT INTO repeats (payment_id, outcome, count, last_at) VALUES (?1, ?2, 1, ?3) \
+     ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at RETURNING count";
+
 /// Counts one more. Whether it is to be kept, too.
-pub(super) fn count(desk: &Desk<'_>, payment: i64, outcome: Outcome, now: Timestamp) -> rusqlite::Result<bool> {
-    let count: i64 = desk
-        .connection
-        .prepare_cached(
-            "INSERT INTO repeats (payment_id, outcome, count, last_at) VALUES (?1, ?2, 1, ?3) \
-             ON CONFLICT DO UPDATE SET count = count + 1, last_at = excluded.last_at RETURNING count",
-        )?
-        .query_row(params![payment, outcome, millis(now)], |row| row.get(0))?;
+pub(super) fn count(desk: &mut Desk<'_>, payment: i64, outcome: Outcome, now: Timestamp) -> rusqlite::Result<bool> {
+    let count: i64 = desk.statements.repeat.query_row(params![payment, outcome, millis(now)], |row| row.get(0))?;
     Ok(count <= KEPT)
 }
 

@@ -202,7 +202,11 @@ fn health(connection: &Connection, days: &Days) -> rusqlite::Result<Health> {
         posts: count(posts, heard.0, heard.1)?,
         repeats: count(&format!("{posts} AND outcome = 'repeated'"), heard.0, heard.1)?,
         refused,
-        asked: count("SELECT count(*) FROM poll WHERE asked >= ?1 AND ?2 = ?2", millis(from), 0)?,
+        asked: count(
+            "SELECT count(*) FROM (SELECT 1 FROM poll_log WHERE last_at >= ?1 AND ?2 = ?2 GROUP BY payment_id)",
+            millis(from),
+            0,
+        )?,
         letters_waiting: super::outbox::waiting(connection)?.unsigned_abs(),
         letters_refused: count(
             "SELECT count(*) FROM outbox WHERE id >= ?1 AND written >= ?2 AND state IN ('refused', 'given-up')",

@@ -20,7 +20,7 @@ pub(super) const PAYMENT: &str = "payment.id, integration.name, gateway_key, pay
 pub(super) const PAYMENT_COLUMNS: usize = 18;
 
 /// The further columns that [`known`] reads, following [`PAYMENT`].
-pub(super) const KNOWN: &str = "poll.due, poll.pace, poll.attempt, poll.since, poll.asked, \
+pub(super) const KNOWN: &str = "poll_due, poll_pace, poll_attempt, poll_since, poll_asked, \
      CASE payment.trust WHEN 'confirmed' THEN payment.status WHEN 'reported' THEN (SELECT event.status FROM event \
      WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
 
@@ -162,15 +162,12 @@ pub(super) fn payment(row: &Row<'_>) -> rusqlite::Result<(i64, Payment)> {
 /// What is known of the payment of a row of [`PAYMENT`] and [`KNOWN`].
 pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(i64, Known)> {
     let (id, payment) = payment(row)?;
-    let plan = match row.get_ref(PLAN_AT + 1)? {
-        ValueRef::Null => PollPlan::none(payment.first_seen),
-        _ => PollPlan {
-            due: maybe_instant(row, PLAN_AT)?,
-            pace: text(row, PLAN_AT + 1, Pace::from_code)?,
-            attempt: row.get(PLAN_AT + 2)?,
-            since: instant(row, PLAN_AT + 3)?,
-            asked: maybe_instant(row, PLAN_AT + 4)?,
-        },
+    let plan = PollPlan {
+        due: maybe_instant(row, PLAN_AT)?,
+        pace: text(row, PLAN_AT + 1, Pace::from_code)?,
+        attempt: row.get(PLAN_AT + 2)?,
+        since: instant(row, PLAN_AT + 3)?,
+        asked: maybe_instant(row, PLAN_AT + 4)?,
     };
     let proven = maybe(row, PLAN_AT + 5, Status::from_code)?;
     Ok((id, Known { payment, proven, plan }))

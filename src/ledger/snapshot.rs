@@ -382,12 +382,12 @@ pub(super) fn payments_statement() -> String {
     format!(
         "SELECT {}, {}, payment.integration_id, EXISTS (SELECT 1 FROM settlement WHERE settlement.payment_id = payment.id), \
          expectation.payment_id IS NOT NULL, {} FROM payment JOIN integration ON integration.id = payment.integration_id \
-         LEFT JOIN poll ON poll.payment_id = payment.id LEFT JOIN expectation ON expectation.id = coalesce( \
+         LEFT JOIN expectation ON expectation.id = coalesce( \
          (SELECT min(named.id) FROM expectation AS named WHERE named.payment_id = payment.id), \
          (SELECT ours.id FROM expectation AS ours WHERE ours.integration_id = payment.integration_id \
          AND ours.reference = payment.reference)) \
          WHERE payment.id IN (SELECT id FROM payment WHERE last_changed >= ?1 \
-         UNION ALL SELECT payment_id FROM poll WHERE due IS NOT NULL \
+         UNION ALL SELECT id FROM payment WHERE poll_due IS NOT NULL \
          UNION ALL SELECT payment_id FROM discrepancy WHERE state = 'open' AND payment_id IS NOT NULL) \
          AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
         rows::PAYMENT,

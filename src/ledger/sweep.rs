@@ -133,8 +133,8 @@ pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, n
             Subject::Payment(payment) => desk
                 .connection
                 .prepare_cached(
-                    "UPDATE poll SET due = ?2 WHERE payment_id = ?1 AND (due IS NULL OR due > ?2) \
-                     AND (asked IS NULL OR asked < ?3)",
+                    "UPDATE payment SET poll_due = ?2 WHERE id = ?1 AND (poll_due IS NULL OR poll_due > ?2) \
+                     AND (poll_asked IS NULL OR poll_asked < ?3)",
                 )?
                 .execute(params![payment, millis(now), millis(began)])?,
             Subject::Order(order) => desk

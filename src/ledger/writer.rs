@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chain::{self, Link};
 use super::counts::Counts;
+use super::statements::Statements;
 use super::{Admission, LedgerError, QuarantineLimits};
 use crate::domain::IntegrationName;
 
 /// How many works share one commit at most: enough to make fsync cheap, few enough to keep the first one's wait short.
 const GROUP: usize = 256;
 
-/// What a work may use while its transaction is open.
-pub(super) struct Desk<'a> {
-    pub(super) connection: &'a Connection,
-    memory: &'a mut Memory,
+/// Where the writer sits. A work may use all of it while its transaction is open.
+pub(super) struct Desk<'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) statements: Statements<'c>,
+    memory: Memory,
     limits: QuarantineLimits,
 }
 
@@ -56,7 +58,12 @@ pub(super) struct Bells {
     pub(super) mailer: Arc<Notify>,
 }
 
-impl Desk<'_> {
+impl<'c> Desk<'c> {
+    fn new(connection: &'c Connection, limits: QuarantineLimits) -> rusqlite::Result<Self> {
+        let statements = Statements::prepare(connection)?;
+        Ok(Self { connection, statements, memory: Memory::default(), limits })
+    }
+
     /// The digest of the newest event.
     pub(super) fn head(&mut self) -> rusqlite::Result<Link> {
         match self.memory.head {
@@ -145,18 +152,32 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread over `connection`, with room for `capacity` works to wait.
+    ///
+    /// # Errors
+    /// The system gives no thread, or the ledger has not the tables that every message needs.
     pub(super) fn start(
         connection: Connection,
         capacity: usize,
         limits: QuarantineLimits,
         bells: Bells,
         counts: Arc<Counts>,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, LedgerError> {
         let (queue, works) = mpsc::channel(capacity);
+        let (seated, is_seated) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("ledger-writer".into())
-            .spawn(move || run(connection, works, limits, &bells, &counts))?;
-        Ok(Self { queue, thread })
+            .spawn(move || match Desk::new(&connection, limits) {
+                Ok(desk) => {
+                    drop(seated);
+                    run(desk, works, &bells, &counts);
+                }
+                Err(cause) => drop(seated.send(cause)),
+            })
+            .map_err(LedgerError::Thread)?;
+        match is_seated.recv() {
+            Ok(cause) => Err(LedgerError::Storage { doing: "opened", cause }),
+            Err(_) => Ok(Self { queue, thread }),
+        }
     }
 
     /// Has `apply` done in the next group and waits until that is on disk.
@@ -197,18 +218,11 @@ impl Writer {
 }
 
 /// The thread's life: group after group until nobody can send any more.
-fn run(
-    mut connection: Connection,
-    mut works: mpsc::Receiver<Box<dyn Work>>,
-    limits: QuarantineLimits,
-    bells: &Bells,
-    counts: &Counts,
-) {
-    let mut memory = Memory::default();
+fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bells, counts: &Counts) {
     let mut group = Vec::with_capacity(GROUP);
     while works.blocking_recv_many(&mut group, GROUP) > 0 {
-        write_group(&mut connection, &mut memory, limits, &mut group, counts);
-        let woken = std::mem::take(&mut memory.woken);
+        desk.write_group(&mut group, counts);
+        let woken = std::mem::take(&mut desk.memory.woken);
         if woken.poller {
             bells.poller.notify_one();
         }
@@ -216,70 +230,63 @@ fn run(
             bells.mailer.notify_one();
         }
     }
-    if let Err(error) = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+    if let Err(error) = desk.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
         tracing::debug!(%error, "the write-ahead log stays beside the ledger");
     }
 }
 
-/// One commit for all; if one of them cannot be applied, each gets a commit of its own.
-fn write_group(
-    connection: &mut Connection,
-    memory: &mut Memory,
-    limits: QuarantineLimits,
-    group: &mut Vec<Box<dyn Work>>,
-    counts: &Counts,
-) {
-    let mut commit = |works: &mut [Box<dyn Work>]| {
-        let begun = Instant::now();
-        let result = commit(connection, memory, limits, works);
-        match result {
-            Ok(()) => counts.committed(works.len(), begun.elapsed()),
-            Err(_) => counts.failures.raise(),
-        }
-        result
-    };
-    match commit(group) {
-        Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
-        Err(error) if group.len() > 1 && blames_one(&error) => {
-            for work in group.drain(..) {
-                let mut alone = [work];
-                let result = commit(&mut alone).map_err(LedgerError::written);
-                let [work] = alone;
-                work.answer(result);
+impl Desk<'_> {
+    /// One commit for all; if one of them cannot be applied, each gets a commit of its own.
+    fn write_group(&mut self, group: &mut Vec<Box<dyn Work>>, counts: &Counts) {
+        let mut commit = |works: &mut [Box<dyn Work>]| {
+            let begun = Instant::now();
+            let result = self.commit(works);
+            match result {
+                Ok(()) => counts.committed(works.len(), begun.elapsed()),
+                Err(_) => counts.failures.raise(),
+            }
+            result
+        };
+        match commit(group) {
+            Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
+            Err(error) if group.len() > 1 && blames_one(&error) => {
+                for work in group.drain(..) {
+                    let mut alone = [work];
+                    let result = commit(&mut alone).map_err(LedgerError::written);
+                    let [work] = alone;
+                    work.answer(result);
+                }
+            }
+            Err(error) => {
+                let error = LedgerError::written(error);
+                group.drain(..).for_each(|work| work.answer(Err(error.again())));
             }
         }
-        Err(error) => {
-            let error = LedgerError::written(error);
-            group.drain(..).for_each(|work| work.answer(Err(error.again())));
-        }
     }
-}
 
-/// Applies `works` in one transaction that is on disk when this returns `Ok`, and has left no trace otherwise.
-fn commit(
-    connection: &mut Connection,
-    memory: &mut Memory,
-    limits: QuarantineLimits,
-    works: &mut [Box<dyn Work>],
-) -> rusqlite::Result<()> {
-    let woken = memory.woken;
-    let result = (|| {
-        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    /// Applies `works` in one transaction that is on disk when this returns `Ok`, and has left no trace otherwise.
+    fn commit(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+        let woken = self.memory.woken;
+        let result = self.apply(works);
+        if result.is_err() {
+            self.memory = Memory { woken, ..Memory::default() };
+        }
+        result
+    }
+
+    fn apply(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+        // The statements that stay ready borrow the connection, too; nobody opens a second transaction.
+        let transaction = Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
         // Read inside the transaction: from here on nobody else writes.
         let foreign = transaction.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
-        if memory.foreign != foreign {
-            *memory = Memory { foreign, woken, ..Memory::default() };
+        if self.memory.foreign != foreign {
+            self.memory = Memory { foreign, woken: self.memory.woken, ..Memory::default() };
         }
-        let mut desk = Desk { connection: &transaction, memory, limits };
         for work in works {
-            work.apply(&mut desk)?;
+            work.apply(self)?;
         }
         transaction.commit()
-    })();
-    if result.is_err() {
-        *memory = Memory { woken, ..Memory::default() };
     }
-    result
 }
 
 /// Whether the failure may lie in one work, rather than in the disk, the file or the lock that all of them need.

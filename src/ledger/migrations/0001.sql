@@ -6,7 +6,8 @@ CREATE TABLE integration (
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- What is known of each payment: a fold of its events, kept so that nobody has to fold.
+-- What is known of each payment: a fold of its events, kept so that nobody has to fold, and when the gateway is to be
+-- asked about it.
 CREATE TABLE payment (
     id                INTEGER PRIMARY KEY,
     integration_id    INTEGER NOT NULL REFERENCES integration (id),
@@ -26,6 +27,11 @@ CREATE TABLE payment (
     paid_at           INTEGER,          -- when money was first heard of
     first_seen        INTEGER NOT NULL,
     last_changed      INTEGER NOT NULL,
+    poll_due          INTEGER,
+    poll_pace         TEXT    NOT NULL,
+    poll_attempt      INTEGER NOT NULL,
+    poll_since        INTEGER NOT NULL,
+    poll_asked        INTEGER,
     UNIQUE (integration_id, gateway_key)
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
@@ -41,6 +47,7 @@ CREATE INDEX payment_open ON payment (id) WHERE trust = 'reported' OR (status <>
 CREATE INDEX payment_ended ON payment (status) WHERE status = 'refunded' OR status = 'cancelled' OR status = 'failed'
     OR status = 'expired' OR status = 'abandoned';
 CREATE INDEX payment_unconfirmable ON payment (id) WHERE trust = 'unconfirmable';
+CREATE INDEX payment_by_poll_due ON payment (poll_due) WHERE poll_due IS NOT NULL;
 
 -- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands
 -- in the same chain: channel 'operator', with the decision as its body and nothing said of a state.
@@ -72,17 +79,6 @@ CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
-
--- When the gateway is to be asked about each payment.
-CREATE TABLE poll (
-    payment_id INTEGER PRIMARY KEY REFERENCES payment (id),
-    due        INTEGER,
-    pace       TEXT    NOT NULL,
-    attempt    INTEGER NOT NULL,
-    since      INTEGER NOT NULL,
-    asked      INTEGER
-) STRICT;
-CREATE INDEX poll_by_due ON poll (due) WHERE due IS NOT NULL;
 
 -- How often messages about a payment brought nothing new, by what they were. The first of each are kept whole, as events
 -- or in quarantine; of all that follow, this number is what is left. It is no event, and so the chain does not prove it.

@@ -63,7 +63,7 @@ async fn a_poll_in_vain_is_tried_again_by_the_schedule_and_not_before_the_gatewa
 async fn asking_about_a_payment_nobody_knows_is_no_error() {
     let house = House::new();
     house.in_vain(9, "timed-out", at(0), None).await;
-    assert_eq!(house.ask::<i64>("SELECT count(*) FROM poll"), Some(0));
+    assert_eq!(house.ask::<i64>("SELECT count(*) FROM payment"), Some(0));
 }
 
 #[tokio::test]

@@ -204,16 +204,19 @@ async fn what_is_read_often_is_read_by_an_index() {
     let house = stocked().await;
     let file = house.foreign();
     let due = plan(&file, &crate::ledger::polls::due_statement(), params![0, 1, "[]"]);
-    assert!(due.contains("poll USING INDEX poll_by_due (due<?)") && !due.contains("TEMP B-TREE"), "{due}");
+    assert!(
+        due.contains("payment USING INDEX payment_by_poll_due (poll_due<?)") && !due.contains("TEMP B-TREE"),
+        "{due}"
+    );
     let letters = plan(&file, &outbox::due_statement(), params![0, 1]);
     assert!(letters.contains("outbox USING INDEX outbox_by_due (due<?)") && !letters.contains("TEMP"), "{letters}");
-    let found = plan(&file, record::find_statement(), params![1, vec![0_u8; 16]]);
+    let found = plan(&file, &record::find_statement(), params![1, vec![0_u8; 16]]);
     assert!(found.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{found}");
     assert!(!found.contains("SCAN") && found.contains("event USING INDEX event_by_payment"), "{found}");
     let findings = plan(&file, counts::FINDINGS, []);
     assert!(findings.contains("USING COVERING INDEX discrepancy_open"), "{findings}");
     let overdue = plan(&file, counts::POLLS_DUE, [0]);
-    assert!(overdue.contains("COVERING INDEX poll_by_due (due<?)"), "{overdue}");
+    assert!(overdue.contains("COVERING INDEX payment_by_poll_due (poll_due<?)"), "{overdue}");
     let story = plan(&file, &query::stories_statement("gateway_key"), params![vec![0_u8; 16], None::<String>]);
     assert!(story.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{story}");
     let story = plan(&file, &query::stories_statement("reference"), params!["INV-1", None::<String>]);
@@ -247,7 +250,7 @@ async fn what_is_read_often_is_read_by_an_index() {
     let looked_at = plan(&file, &crate::ledger::snapshot::payments_statement(), params![0, "shop"]);
     for part in [
         "payment USING COVERING INDEX payment_by_change (last_changed>?)",
-        "poll USING COVERING INDEX poll_by_due",
+        "payment USING COVERING INDEX payment_by_poll_due",
         "discrepancy USING COVERING INDEX discrepancy_open",
         "payment USING INTEGER PRIMARY KEY (rowid=?)",
         "named USING COVERING INDEX expectation_by_payment (payment_id=?)",
@@ -256,6 +259,6 @@ async fn what_is_read_often_is_read_by_an_index() {
         assert!(looked_at.contains(part), "{part}: {looked_at}");
     }
     assert!(!looked_at.contains("SCAN payment"), "{looked_at}");
-    let next = plan(&file, "SELECT min(due) FROM poll WHERE due > ?1", [0]);
-    assert!(next.contains("poll_by_due"), "{next}");
+    let next = plan(&file, crate::ledger::polls::NEXT, [0]);
+    assert!(next.contains("COVERING INDEX payment_by_poll_due"), "{next}");
 }
