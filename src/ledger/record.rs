@@ -127,7 +127,7 @@ fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::R
 
 /// The payment with this key, if we have heard of it.
 pub(super) fn find(desk: &mut Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
-    desk.statements.find.query_row(params![integration, StoredKey(key)], rows::known).optional()
+    desk.statements.find.query_row(params![integration, StoredKey::from(key)], rows::known).optional()
 }
 
 pub(super) fn find_statement() -> String {
@@ -148,7 +148,7 @@ fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlit
     let Decision { payment, plan, .. } = decision;
     desk.statements.insert.insert(params![
         integration,
-        StoredKey(&payment.key),
+        StoredKey::from(&payment.key),
         payment.facts.reference,
         payment.facts.gateway_reference,
         payment.facts.amount,

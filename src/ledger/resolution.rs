@@ -94,7 +94,7 @@ pub(super) fn resolve(desk: &mut Desk<'_>, resolution: &Resolution) -> rusqlite:
         )?
         .execute(params![
             found.integration.as_str(),
-            found.key.as_ref().map(StoredKey),
+            found.key.as_ref().map(StoredKey::from),
             millis(*at),
             channel,
             evidence,

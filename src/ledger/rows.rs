@@ -1,7 +1,7 @@
 //! Rows ⇄ domain values. A row that cannot be read back is reported with its column, never guessed at.
 
 use chrono::DateTime;
-use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, Type, ValueRef};
 use rusqlite::{Row, ToSql};
 
 use super::chain::{self, Entry, Link};
@@ -81,14 +81,23 @@ impl Told {
 }
 
 /// A stored gateway key: 16 bytes if it is a GUID, else text.
-pub(super) struct StoredKey<'a>(pub(super) &'a GatewayKey);
+pub(super) enum StoredKey<'a> {
+    Guid([u8; 16]),
+    Text(&'a str),
+}
+
+impl<'a> From<&'a GatewayKey> for StoredKey<'a> {
+    fn from(key: &'a GatewayKey) -> Self {
+        key.guid().map_or_else(|| Self::Text(key.as_str()), Self::Guid)
+    }
+}
 
 impl ToSql for StoredKey<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.0.guid() {
-            Some(guid) => ToSqlOutput::Owned(Value::Blob(guid.to_vec())),
-            None => ToSqlOutput::Borrowed(ValueRef::Text(self.0.as_str().as_bytes())),
-        })
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Guid(guid) => ValueRef::Blob(guid),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
     }
 }
 
