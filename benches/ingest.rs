@@ -60,7 +60,7 @@ fn main() {
 
     let table = Table::new(
         "Goals 1 and 2: durable posts ÷ bare hyper",
-        &["disk    ", "posts  ", "connections", "bare/s ", "durable/s", "ratio", "p50 ms", "p99 ms"],
+        &["disk    ", "posts  ", "connections", "bare/s ", "durable/s", "ratio", "p50 ms", "p99 ms", "CPU µs"],
     );
     for (disk, environment) in &disks {
         let daemon = House::start(Wishes { environment: environment.clone(), ..Wishes::default() });
@@ -68,13 +68,18 @@ fn main() {
             if environment.is_empty() && alone == 0 { &[Kind::New, Kind::Repeats, Kind::Mix] } else { &[Kind::New] };
         let crowds = if alone == 0 { CROWDS.to_vec() } else { vec![alone] };
         for (kind, connections) in kinds.iter().flat_map(|kind| crowds.iter().map(|crowd| (*kind, *crowd))) {
+            let (mut spent, mut taken) = (Duration::ZERO, 0);
             let pairs: Vec<_> = (0..rounds)
                 .map(|_| {
                     let requests = pen.write(kind, daemon.public, most(connections, lasts));
                     let ceiling = Round::closed(bare, connections, lasts).again().drive(&requests);
                     let kept = Round::closed(daemon.public, connections, lasts);
                     let kept = if matches!(kind, Kind::Repeats) { kept.again() } else { kept };
-                    (ceiling, all_taken(kept.drive(&requests)))
+                    let before = machine::cpu(daemon.pid());
+                    let kept = all_taken(kept.drive(&requests));
+                    spent += machine::cpu(daemon.pid()) - before;
+                    taken += kept.taken;
+                    (ceiling, kept)
                 })
                 .collect();
             let (ceiling, kept) = middle(pairs);
@@ -87,6 +92,7 @@ fn main() {
                 &Ratio::of(kept.rate(), ceiling.rate()),
                 &millis(kept.p50()),
                 &millis(kept.p99()),
+                &(micros(spent) / taken.max(1)),
             ]);
         }
     }

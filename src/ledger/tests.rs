@@ -150,18 +150,19 @@ impl House {
         self.foreign().query_row(sql, [], |row| row.get(0)).optional().unwrap()
     }
 
-    /// Holds the writer still while `works` are queued behind one another, so that they make one group.
+    /// Holds the writer still while `works` are queued behind one another, so that they make one group. It holds still
+    /// only once: if one of the group fails, all are applied again.
     async fn in_one_group<T>(&self, works: impl Future<Output = T>) -> T {
         let (entered, is_held) = std::sync::mpsc::channel();
         let (release, until) = std::sync::mpsc::channel::<()>();
         let hold = self.ledger.writer.write(Admission::Wait, move |_| {
-            entered.send(()).unwrap();
-            until.recv().unwrap();
+            entered.send(()).ok();
+            until.recv().ok();
             Ok(())
         });
         let queue_and_release = async {
             is_held.recv().unwrap();
-            tokio::join!(works, async { release.send(()).unwrap() }).0
+            tokio::join!(works, async move { drop(release) }).0
         };
         let (ended, done) = tokio::join!(hold, queue_and_release);
         ended.unwrap();

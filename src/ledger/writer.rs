@@ -2,10 +2,13 @@
 //! only then answers: the cost of an fsync is shared by all who wait for it, and `Ok` always means "on disk".
 
 use std::collections::HashMap;
+use std::ffi::c_int;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -18,12 +21,26 @@ use crate::domain::IntegrationName;
 /// How many works share one commit at most: enough to make fsync cheap, few enough to keep the first one's wait short.
 const GROUP: usize = 256;
 
+/// How many pages the write-ahead log grows by before they are folded into the ledger: enough that a page that changes in
+/// every commit is folded once for many, few enough that nobody waits long.
+const CHECKPOINT: u32 = 1000;
+
 /// Where the writer sits. A work may use all of it while its transaction is open.
 pub(super) struct Desk<'c> {
     pub(super) connection: &'c Connection,
     pub(super) statements: Statements<'c>,
     memory: Memory,
     limits: QuarantineLimits,
+    log: Log,
+}
+
+/// How far the write-ahead log has grown, in pages.
+#[derive(Default)]
+struct Log {
+    /// As of the last commit; it begins anew when all of it is folded.
+    pages: Arc<AtomicU32>,
+    /// As of the last time it was folded.
+    folded: u32,
 }
 
 /// How many posts and bytes of an integration are in quarantine.
@@ -44,6 +61,9 @@ struct Memory {
     woken: Woken,
 }
 
+/// Where the next work comes from, if one waits already.
+type Source<'a> = &'a mut dyn FnMut() -> Option<Box<dyn Work>>;
+
 /// Who has something to do once the group is on disk.
 #[derive(Clone, Copy, Default)]
 struct Woken {
@@ -59,9 +79,9 @@ pub(super) struct Bells {
 }
 
 impl<'c> Desk<'c> {
-    fn new(connection: &'c Connection, limits: QuarantineLimits) -> rusqlite::Result<Self> {
+    fn new(connection: &'c Connection, limits: QuarantineLimits, log: Log) -> rusqlite::Result<Self> {
         let statements = Statements::prepare(connection)?;
-        Ok(Self { connection, statements, memory: Memory::default(), limits })
+        Ok(Self { connection, statements, memory: Memory::default(), limits, log })
     }
 
     /// The digest of the newest event.
@@ -156,17 +176,24 @@ impl Writer {
     /// # Errors
     /// The system gives no thread, or the ledger has not the tables that every message needs.
     pub(super) fn start(
-        connection: Connection,
+        mut connection: Connection,
         capacity: usize,
         limits: QuarantineLimits,
         bells: Bells,
         counts: Arc<Counts>,
     ) -> Result<Self, LedgerError> {
+        let log = Log::default();
+        let pages = Arc::clone(&log.pages);
+        let note = move |_: &mut Wal, grown: c_int| {
+            pages.store(grown.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(note)).map_err(|cause| LedgerError::Storage { doing: "opened", cause })?;
         let (queue, works) = mpsc::channel(capacity);
         let (seated, is_seated) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("ledger-writer".into())
-            .spawn(move || match Desk::new(&connection, limits) {
+            .spawn(move || match Desk::new(&connection, limits, log) {
                 Ok(desk) => {
                     drop(seated);
                     run(desk, works, &bells, &counts);
@@ -221,7 +248,7 @@ impl Writer {
 fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bells, counts: &Counts) {
     let mut group = Vec::with_capacity(GROUP);
     while works.blocking_recv_many(&mut group, GROUP) > 0 {
-        desk.write_group(&mut group, counts);
+        desk.write_group(&mut group, &mut || works.try_recv().ok(), counts);
         let woken = std::mem::take(&mut desk.memory.woken);
         if woken.poller {
             bells.poller.notify_one();
@@ -229,6 +256,7 @@ fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bel
         if woken.mailer {
             bells.mailer.notify_one();
         }
+        desk.fold_log();
     }
     if let Err(error) = desk.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
         tracing::debug!(%error, "the write-ahead log stays beside the ledger");
@@ -237,24 +265,25 @@ fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bel
 
 impl Desk<'_> {
     /// One commit for all; if one of them cannot be applied, each gets a commit of its own.
-    fn write_group(&mut self, group: &mut Vec<Box<dyn Work>>, counts: &Counts) {
-        let mut commit = |works: &mut [Box<dyn Work>]| {
+    fn write_group(&mut self, group: &mut Vec<Box<dyn Work>>, more: Source<'_>, counts: &Counts) {
+        let mut commit = |works: &mut Vec<Box<dyn Work>>, more: Source<'_>| {
             let begun = Instant::now();
-            let result = self.commit(works);
+            let result = self.commit(works, more);
             match result {
                 Ok(()) => counts.committed(works.len(), begun.elapsed()),
                 Err(_) => counts.failures.raise(),
             }
             result
         };
-        match commit(group) {
+        match commit(group, more) {
             Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
             Err(error) if group.len() > 1 && blames_one(&error) => {
                 for work in group.drain(..) {
-                    let mut alone = [work];
-                    let result = commit(&mut alone).map_err(LedgerError::written);
-                    let [work] = alone;
-                    work.answer(result);
+                    let mut alone = vec![work];
+                    let result = commit(&mut alone, &mut || None).map_err(LedgerError::written);
+                    if let Some(work) = alone.pop() {
+                        work.answer(result);
+                    }
                 }
             }
             Err(error) => {
@@ -264,17 +293,34 @@ impl Desk<'_> {
         }
     }
 
+    /// Folds the write-ahead log into the ledger, if it has grown long. Nobody waits for that: everything in it has been
+    /// answered, and while this thread waits for the disk, the next group gathers.
+    fn fold_log(&mut self) {
+        let pages = self.log.pages.load(Ordering::Relaxed);
+        if pages < self.log.folded {
+            self.log.folded = 0;
+        }
+        if pages - self.log.folded < CHECKPOINT {
+            return;
+        }
+        self.log.folded = pages;
+        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "PASSIVE") {
+            tracing::debug!(%error, "the write-ahead log stays beside the ledger");
+        }
+    }
+
     /// Applies `works` in one transaction that is on disk when this returns `Ok`, and has left no trace otherwise.
-    fn commit(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+    fn commit(&mut self, works: &mut Vec<Box<dyn Work>>, more: Source<'_>) -> rusqlite::Result<()> {
         let woken = self.memory.woken;
-        let result = self.apply(works);
+        let result = self.apply(works, more);
         if result.is_err() {
             self.memory = Memory { woken, ..Memory::default() };
         }
         result
     }
 
-    fn apply(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+    /// What arrives meanwhile is taken along: it would wait for this commit anyway, and then need one of its own.
+    fn apply(&mut self, works: &mut Vec<Box<dyn Work>>, more: Source<'_>) -> rusqlite::Result<()> {
         // The statements that stay ready borrow the connection, too; nobody opens a second transaction.
         let transaction = Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
         // Read inside the transaction: from here on nobody else writes.
@@ -282,8 +328,13 @@ impl Desk<'_> {
         if self.memory.foreign != foreign {
             self.memory = Memory { foreign, woken: self.memory.woken, ..Memory::default() };
         }
-        for work in works {
+        let mut at = 0;
+        while let Some(work) = works.get_mut(at) {
             work.apply(self)?;
+            at += 1;
+            if at == works.len() && at < GROUP {
+                works.extend(more());
+            }
         }
         transaction.commit()
     }
