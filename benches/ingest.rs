@@ -77,7 +77,7 @@ fn main() {
                     let kept = if matches!(kind, Kind::Repeats) { kept.again() } else { kept };
                     let before = machine::cpu(daemon.pid());
                     let kept = all_taken(kept.drive(&requests));
-                    spent += machine::cpu(daemon.pid()) - before;
+                    spent += machine::cpu(daemon.pid()).saturating_sub(before);
                     taken += kept.taken;
                     (ceiling, kept)
                 })
