@@ -65,7 +65,8 @@ impl FromStr for Amount {
             return Err(NotAnAmount);
         }
         let whole: i64 = whole.parse().map_err(|_| NotAnAmount)?;
-        let fraction: i64 = format!("{decimals:0<DECIMALS$}").parse().map_err(|_| NotAnAmount)?;
+        let decimals = decimals.bytes().chain(std::iter::repeat(b'0')).take(DECIMALS);
+        let fraction = decimals.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
         Ok(Self(whole * SCALE + fraction))
     }
 }

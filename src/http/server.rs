@@ -182,7 +182,8 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         let heard_out = HeardOut::default();
         request.extensions_mut().insert(heard_out.clone());
-        let answer = timeout(limits.request_timeout, handler(request, peer));
+        // On the heap: what an answer takes to make is large, and would be moved about and kept by idle connections.
+        let answer = timeout(limits.request_timeout, Box::pin(handler(request, peer)));
         let mid_sentence = mid_sentence.clone();
         async move {
             let response = answer.await.unwrap_or_else(|_| too_slow(&heard_out));
@@ -199,6 +200,8 @@ where
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
         .half_close(true)
+        // Answers are short: one buffer is cheaper than a list of them.
+        .writev(false)
         .serve_connection(TokioIo::new(wire), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {

@@ -207,22 +207,25 @@ impl Writer {
         }
     }
 
-    /// Has `apply` done in the next group and waits until that is on disk.
-    pub(super) async fn write<F, T>(&self, admission: Admission, apply: F) -> Result<T, LedgerError>
+    /// Has `apply` done in the next group and waits until that is on disk. Nothing is done before that is awaited; but
+    /// the work is packed at once, so that who waits does not carry it along.
+    pub(super) fn write<F, T>(&self, admission: Admission, apply: F) -> impl Future<Output = Result<T, LedgerError>>
     where
         F: FnMut(&mut Desk<'_>) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let (waiting, answer) = oneshot::channel();
         let work: Box<dyn Work> = Box::new(Task { apply, value: None, waiting });
-        match admission {
-            Admission::Refuse => self.queue.try_send(work).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => LedgerError::Full,
-                mpsc::error::TrySendError::Closed(_) => LedgerError::Closed,
-            })?,
-            Admission::Wait => self.queue.send(work).await.map_err(|_| LedgerError::Closed)?,
+        async move {
+            match admission {
+                Admission::Refuse => self.queue.try_send(work).map_err(|error| match error {
+                    mpsc::error::TrySendError::Full(_) => LedgerError::Full,
+                    mpsc::error::TrySendError::Closed(_) => LedgerError::Closed,
+                })?,
+                Admission::Wait => self.queue.send(work).await.map_err(|_| LedgerError::Closed)?,
+            }
+            answer.await.map_err(|_| LedgerError::Closed)?
         }
-        answer.await.map_err(|_| LedgerError::Closed)?
     }
 
     /// How many works wait for the thread.

@@ -122,8 +122,8 @@ impl Receiver {
     /// Answers one request from `peer`.
     pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let peer = http::client_ip(peer.ip(), forwarded_for(request.headers()), &self.settings.trusted_proxies);
-        let path = request.uri().path().to_owned();
-        let verdict = match path.strip_prefix("/paynow/").and_then(|name| self.integrations.find(name)) {
+        let name = request.uri().path().strip_prefix("/paynow/");
+        let verdict = match name.and_then(|name| self.integrations.find(name)) {
             Some(integration) => self.receive(&integration, request, peer).await,
             None => Verdict::NotFound,
         };
