@@ -113,7 +113,8 @@ impl Poller {
         }
     }
 
-    /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then are asked again next time.
+    /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then, and those whose answer is not
+    /// stored, are asked again next time.
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         let (bell, clock) = (self.asker.ledger.polls_due(), self.asker.clock.clone());
         let mut next = None;
@@ -291,5 +292,21 @@ async fn until(clock: &Clock, instant: Option<Timestamp>) {
     match instant {
         Some(instant) => tokio::time::sleep((instant - clock.now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_asked_no_more_than_politeness_and_the_ledger_can_take() {
+        let room = |open, unstored| Host { open, unstored, ..Host::default() }.room(8);
+        assert_eq!(room(0, 0), 8);
+        assert_eq!(room(8, 0), 0, "as many are open as may be");
+        assert_eq!(room(3, 8), 5, "answers that wait for the disk keep nobody from asking");
+        assert_eq!(room(3, 11), 2, "until there are too many of them");
+        assert_eq!(room(8, 8), 0);
+        assert_eq!(room(0, 16), 0, "a ledger that stands still ends it");
     }
 }
