@@ -1,9 +1,10 @@
 //! Goals 11 and 12: how many payments the daemon asks about in a second, beside what the gateway's latency allows, and
 //! what one question costs, beside Paynow's official Python SDK.
 //!
-//! `cargo bench --bench poller [-- --latency-ms 50 --round-ms 3000]`. The gateway is in this process: it answers over
-//! kept connections, plain and over TLS, and measures its own latency. Less than a minute, and what it takes to install
-//! the SDK (skipped, loudly, where that does not work).
+//! `cargo bench --bench poller [-- --latency-ms 50 --round-ms 3000 --rounds 3]`. The gateway is in this process: it
+//! answers over kept connections, plain and over TLS, and measures its own latency. The SDK asks the same gateway, in
+//! turn with the daemon. About two minutes, and what it takes to install the SDK (skipped, loudly, where that does not
+//! work). For a profiler, `--at-once 8` asks so many at once over TLS, and does nothing else.
 
 #![allow(
     clippy::expect_used,
