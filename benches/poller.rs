@@ -1,9 +1,10 @@
 //! Goals 11 and 12: how many payments the daemon asks about in a second, beside what the gateway's latency allows, and
 //! what one question costs, beside Paynow's official Python SDK.
 //!
-//! `cargo bench --bench poller [-- --latency-ms 50 --round-ms 3000]`. The gateway is in this process: it answers over
-//! kept connections, plain and over TLS, and measures its own latency. Less than a minute, and what it takes to install
-//! the SDK (skipped, loudly, where that does not work).
+//! `cargo bench --bench poller [-- --latency-ms 50 --round-ms 3000 --rounds 3]`. The gateway is in this process: it
+//! answers over kept connections, plain and over TLS, and measures its own latency. The SDK asks the same gateway, in
+//! turn with the daemon. About two minutes, and what it takes to install the SDK (skipped, loudly, where that does not
+//! work). For a profiler, `--at-once 8` asks so many at once over TLS, and does nothing else.
 
 #![allow(
     clippy::expect_used,
@@ -22,7 +23,7 @@ use bench::gateway::{Authority, Gateway, Seen};
 use bench::house::{House, Wishes, empty};
 use bench::load::{Requests, Round};
 use bench::message::{Author, KEY};
-use bench::numbers::{Ratio, Table, micros, millis, per_second};
+use bench::numbers::{Ratio, Table, median, micros, millis, per_second};
 use bench::{argument, machine};
 
 /// How many questions at once.
@@ -33,6 +34,7 @@ const SDK: &str = "paynow==1.0.8";
 
 fn main() {
     let latency = Duration::from_millis(argument("latency-ms", 50));
+    let (rounds, alone) = (argument("rounds", 3), argument("at-once", 0));
     let lasts = Duration::from_millis(argument("round-ms", 3000));
     let home = empty();
     machine::describe(home.path());
@@ -44,17 +46,13 @@ fn main() {
         &format!("Goal 11: polls a second, a gateway that takes {} ms", latency.as_millis()),
         &["link ", "at once", "polls/s", "latency ms", "ratio to at once ÷ latency", "CPU µs a poll"],
     );
-    let mut secure_cpu = None;
-    for (link, secure) in [("plain", false), ("TLS", true)] {
-        for concurrency in CONCURRENCY {
+    for (link, secure) in [("plain", false), ("TLS", true)].into_iter().filter(|(_, secure)| alone == 0 || *secure) {
+        for concurrency in if alone == 0 { CONCURRENCY.to_vec() } else { vec![alone] } {
             let gateway = runtime.block_on(Gateway::open(latency, secure.then_some(&authority)));
             let seen = ask(&gateway, &authority, concurrency, lasts);
             let rate = per_second(seen.answered, seen.lasted);
             let possible = concurrency * 1_000_000 / micros(seen.latency).max(1);
             let each = micros(seen.cpu) / seen.answered.max(1);
-            if secure && concurrency == 8 {
-                secure_cpu = Some(each);
-            }
             table.row(&[
                 &format!("{link:<5}"),
                 &concurrency,
@@ -66,21 +64,39 @@ fn main() {
         }
     }
 
+    if alone > 0 {
+        return;
+    }
     let Some(python) = sdk() else { return };
-    let gateway = runtime.block_on(Gateway::open(Duration::ZERO, Some(&authority)));
+    let desk = runtime.block_on(Gateway::open(latency, Some(&authority)));
+    desk.unlock();
+    let table = Table::new("Goal 12: CPU of one poll over https, µs", &["at once", "paynowd", "Python SDK", "ratio"]);
+    for concurrency in [8, 128] {
+        let pairs: Vec<(u64, u64)> = (0..rounds)
+            .map(|_| {
+                let gateway = runtime.block_on(Gateway::open(latency, Some(&authority)));
+                let theirs = asked_by_sdk(&python, &desk, &authority);
+                let seen = ask(&gateway, &authority, concurrency, lasts);
+                (micros(seen.cpu) / seen.answered.max(1), theirs)
+            })
+            .collect();
+        let (ours, theirs): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+        let ratios: Vec<Ratio> = pairs.iter().map(|(ours, theirs)| Ratio::of(*theirs, *ours)).collect();
+        table.row(&[&concurrency, &median(&ours), &median(&theirs), &format!("1/{}", median(&ratios))]);
+    }
+}
+
+/// What one question costs the SDK, which asks as many as can be asked one after the other in a while.
+fn asked_by_sdk(python: &Path, gateway: &Gateway, authority: &Authority) -> u64 {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/bench/poll_sdk.py");
     let output = Command::new(python)
         .arg(script)
-        .args([gateway.origin(), "200", KEY])
+        .args([gateway.origin(), "100", KEY])
         .env("REQUESTS_CA_BUNDLE", authority.certificate())
         .output()
         .expect("python runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let theirs: u64 =
-        said.trim().parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)));
-    let ours = secure_cpu.expect("measured above");
-    let table = Table::new("Goal 12: CPU of one poll over https, µs", &["paynowd", "Python SDK", "ratio"]);
-    table.row(&[&ours, &theirs, &format!("1/{}", Ratio::of(theirs, ours))]);
+    said.trim().parse().unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// Has a daemon ask about as many payments as it can for so long, from the moment they are all known to it.

@@ -218,12 +218,23 @@ pub(super) fn settle(
 ) -> rusqlite::Result<()> {
     for class in classes {
         let payment = (!class.is_about_integration()).then_some(payment);
-        desk.connection
+        // Looked for first: an UPDATE that may change its own index gathers what it finds in a table, even of nothing.
+        let found: rusqlite::Result<Vec<i64>> = desk
+            .connection
             .prepare_cached(
-                "UPDATE discrepancy SET state = 'resolved', resolved = ?4, resolution = 'settled by the gateway''s answer' \
-                 WHERE state = 'open' AND integration_id = ?1 AND class = ?2 AND payment_id IS ?3",
+                "SELECT id FROM discrepancy WHERE state = 'open' AND integration_id = ?1 AND class = ?2 \
+                 AND payment_id IS ?3",
             )?
-            .execute(params![integration, class, payment, millis(now)])?;
+            .query_map(params![integration, class, payment], |row| row.get(0))?
+            .collect();
+        for finding in found? {
+            desk.connection
+                .prepare_cached(
+                    "UPDATE discrepancy SET state = 'resolved', resolved = ?2, \
+                     resolution = 'settled by the gateway''s answer' WHERE id = ?1",
+                )?
+                .execute(params![finding, millis(now)])?;
+        }
     }
     Ok(())
 }

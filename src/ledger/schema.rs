@@ -70,6 +70,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
             .map_err(opened)?;
     connection.busy_timeout(BUSY).map_err(opened)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // As the writer: a LIMIT that is bound would have its statement prepared anew at every look at what is due.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(opened)?;
     let found = version(&connection).map_err(opened)?;
     refuse_newer(found, path)?;
     Ok(connection)

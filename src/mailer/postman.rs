@@ -10,7 +10,7 @@ use lettre::message::Mailbox;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
+use super::{ComposeError, Composed, Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
 use crate::domain::Timestamp;
 use crate::ledger::{self, About, Attempt, Ledger, LedgerError};
 
@@ -53,6 +53,17 @@ impl MailerSettings {
         }
     }
 
+    /// What goes out for this letter: the same whenever it is tried.
+    fn write(&self, letter: &ledger::Letter) -> Result<Composed, ComposeError> {
+        let wanted = Letter {
+            message_id: format!("{}@{}", letter.token, self.from.email.domain()),
+            recipient: letter.recipient.clone(),
+            about: letter.about.clone(),
+            written: letter.written,
+        };
+        compose(&wanted, &self.from, self.zone)
+    }
+
     /// When a letter that has failed `attempts` times before is tried again; `None` once that is long enough.
     fn next_try(&self, written: Timestamp, attempts: u32, now: Timestamp) -> Option<Timestamp> {
         let wait = usize::try_from(attempts).ok().and_then(|tried| self.retry.get(tried)).or(self.retry.last());
@@ -66,7 +77,7 @@ impl MailerSettings {
 /// Carries letters from the outbox, one at a time.
 pub struct Postman {
     ledger: Arc<Ledger>,
-    settings: MailerSettings,
+    settings: Arc<MailerSettings>,
     transport: Transport,
     resting_until: Option<Instant>,
     /// A letter that was carried, and what came of it, until the ledger knows. As long as the ledger cannot be written
@@ -78,7 +89,7 @@ impl Postman {
     /// Carries the letters of `ledger`.
     pub fn new(ledger: Arc<Ledger>, settings: MailerSettings) -> Self {
         let transport = settings.transport();
-        Self { ledger, settings, transport, resting_until: None, carried: None }
+        Self { ledger, settings: Arc::new(settings), transport, resting_until: None, carried: None }
     }
 
     /// Goes on a round whenever something is due, until `shutdown`; the letter in hand is finished first.
@@ -118,11 +129,13 @@ impl Postman {
                 self.settle().await?;
                 return Ok((false, None));
             }
-            let id = letter.id;
-            if !self.begin(id).await? {
+            let (id, settings) = (letter.id, Arc::clone(&self.settings));
+            // The disk takes as long to note that it goes as it takes to write it: so both at once.
+            let (begun, written) = tokio::join!(self.begin(id), async { settings.write(&letter) });
+            if !begun? {
                 continue;
             }
-            self.carried = Some((id, self.carry(letter).await));
+            self.carried = Some((id, self.carry(letter, written).await));
             if self.resting_until.is_some() {
                 self.settle().await?;
                 return Ok((false, None));
@@ -150,22 +163,15 @@ impl Postman {
         Ok(())
     }
 
-    /// Tries to deliver one letter and says what became of it.
-    async fn carry(&mut self, letter: ledger::Letter) -> Attempt {
+    /// Tries to deliver one letter, as it was written, and says what became of it.
+    async fn carry(&mut self, letter: ledger::Letter, written: Result<Composed, ComposeError>) -> Attempt {
         let payment = match &letter.about {
             About::Payment { payment, .. } => payment.facts.reference.clone(),
             About::Report(_) => None,
         };
         let reference = payment.as_ref().map(tracing::field::display);
         let notice = letter.about.code();
-        let (written, attempts) = (letter.written, letter.attempts);
-        let wanted = Letter {
-            message_id: format!("{}@{}", letter.token, self.settings.from.email.domain()),
-            recipient: letter.recipient,
-            about: letter.about,
-            written,
-        };
-        let delivered = match compose(&wanted, &self.settings.from, self.settings.zone) {
+        let delivered = match written {
             Ok(composed) => self.transport.deliver(&composed).await,
             Err(error) => {
                 tracing::error!(letter.id, payment.reference = reference, %error, "a letter cannot be written");
@@ -199,7 +205,7 @@ impl Postman {
                 tracing::warn!(letter.id, payment.reference = reference, error, "letter not sent yet");
             }
         }
-        match self.settings.next_try(written, attempts, Utc::now()) {
+        match self.settings.next_try(letter.written, letter.attempts, Utc::now()) {
             Some(until) => Attempt::Deferred { until, error },
             None => Attempt::GivenUp { error },
         }

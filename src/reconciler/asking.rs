@@ -1,4 +1,4 @@
-//! One question: put to a gateway, its answer read, and what that proves stored. When to ask is the poller's.
+//! One question: put to a gateway, its answer read, and then what that proves stored. When to do either is the poller's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use hyper::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
 use super::Clock;
-use crate::domain::Outcome;
+use crate::domain::{Observation, Outcome, Reference};
 use crate::http::{Client, Method, Reply, Request, SendError};
 use crate::ledger::{Admission, Due, DuePoll, DueTrace, Ledger, LedgerError, Unanswered, Untraced};
-use crate::protocol::{self, Answer, Integration, Question, Traced};
+use crate::protocol::{self, Answer, Integration, Question, Traced, Verified};
 
 /// What every question needs.
 #[derive(Clone)]
@@ -20,79 +20,75 @@ pub(super) struct Asker {
     pub(super) clock: Clock,
 }
 
+/// What came of a question, to be stored.
+pub(super) struct Heard {
+    integration: Arc<Integration>,
+    word: Word,
+    /// How long the gateway wants to be left alone.
+    pub(super) patience: Option<Duration>,
+}
+
+/// What can come of one.
+enum Word {
+    /// Where the payment of this reference stands.
+    Stands(Option<Reference>, Verified<Observation>),
+    /// Nothing that proves anything about a payment.
+    Unanswered(Unanswered),
+    /// The payment of this order.
+    Traced(DueTrace, Box<Verified<Observation>>),
+    /// No payment of an order.
+    Untraced(Untraced),
+    /// Nobody had to be asked: this order's payment has come by itself.
+    Came { order: i64, payment: i64 },
+}
+
 impl Asker {
-    /// Asks what is due and stores what that proves. Returns how long the gateway wants to be left alone.
-    pub(super) async fn ask(&self, integration: &Integration, due: Due) -> Result<Option<Duration>, LedgerError> {
-        match due {
-            Due::Poll(poll) => self.poll(integration, poll).await,
-            Due::Trace(trace) => self.trace(integration, trace).await,
-        }
+    /// Asks what is due.
+    pub(super) async fn ask(&self, integration: Arc<Integration>, due: Due) -> Heard {
+        let (word, patience) = match due {
+            Due::Poll(poll) => self.poll(&integration, poll).await,
+            Due::Trace(trace) => self.trace(&integration, trace).await,
+        };
+        Heard { integration, word, patience }
     }
 
     /// Asks about one payment.
-    async fn poll(&self, integration: &Integration, poll: DuePoll) -> Result<Option<Duration>, LedgerError> {
-        let (payment, asked) = (&poll.payment, self.clock.now());
-        let (seen, retry_after, patience) = match self.put(integration.gateway.question(payment, Uuid::new_v4())).await
+    async fn poll(&self, integration: &Integration, poll: DuePoll) -> (Word, Option<Duration>) {
+        let (payment, asked) = (poll.payment, self.clock.now());
+        let (seen, retry_after, patience) = match self.put(integration.gateway.question(&payment, Uuid::new_v4())).await
         {
             Err((code, detail)) => (Err((code, detail, None)), None, None),
             Ok(reply) => {
                 let answer = Answer { status: reply.status, body: &reply.body, asked };
                 let seen = integration
                     .gateway
-                    .read_answer(payment, &answer, self.clock.now())
+                    .read_answer(&payment, &answer, self.clock.now())
                     .map_err(|unproven| (unproven.code(), unproven.to_string(), unproven.finding()));
                 (seen, reply.retry_after, patience(&reply))
             }
         };
-        let terms = Arc::clone(&integration.terms);
-        match seen {
-            Ok(seen) => {
-                let recorded = self.ledger.record(seen, None, terms, Admission::Wait).await?;
-                if recorded.outcome != Outcome::Agreed {
-                    tracing::info!(
-                        integration = %integration.name,
-                        payment.reference = payment.facts.reference.as_ref().map(tracing::field::display),
-                        payment.status = recorded.status.code(),
-                        channel = "poll",
-                        outcome = recorded.outcome.code(),
-                        "poll recorded"
-                    );
-                }
-            }
-            Err((code, detail, finding)) => {
-                tracing::debug!(
-                    integration = %integration.name,
-                    payment.reference = payment.facts.reference.as_ref().map(tracing::field::display),
-                    code,
-                    detail,
-                    "poll proved nothing"
-                );
-                let explanation = finding.as_ref().map(|finding| (finding.found.clone(), finding.class.next_step()));
-                let unanswered = Unanswered {
-                    integration: integration.name.clone(),
-                    key: payment.key.clone(),
-                    at: self.clock.now(),
-                    code,
-                    detail,
-                    finding,
-                    retry_after,
-                };
-                let news = self.ledger.unanswered(unanswered, terms).await?;
-                if let (true, Some((trouble, next_step))) = (news, explanation) {
-                    tracing::warn!(integration = %integration.name, code, trouble, next_step, "a poll needs a person");
-                }
-            }
-        }
-        Ok(patience)
+        let (code, detail, finding) = match seen {
+            Ok(seen) => return (Word::Stands(payment.facts.reference, seen), patience),
+            Err(unproven) => unproven,
+        };
+        tracing::debug!(
+            integration = %integration.name,
+            payment.reference = payment.facts.reference.as_ref().map(tracing::field::display),
+            code,
+            detail,
+            "poll proved nothing"
+        );
+        let (key, at) = (payment.key, self.clock.now());
+        let integration = integration.name.clone();
+        (Word::Unanswered(Unanswered { integration, key, at, code, detail, finding, retry_after }), patience)
     }
 
     /// Looks for the payment of one order, unless it has come by itself.
-    async fn trace(&self, integration: &Integration, due: DueTrace) -> Result<Option<Duration>, LedgerError> {
+    async fn trace(&self, integration: &Integration, due: DueTrace) -> (Word, Option<Duration>) {
         if let Some(payment) = due.payment {
-            self.ledger.came(due.id, payment).await?;
-            return Ok(None);
+            return (Word::Came { order: due.id, payment }, None);
         }
-        let (asked, terms) = (self.clock.now(), Arc::clone(&integration.terms));
+        let asked = self.clock.now();
         let (traced, retry_after, patience) = match self.put(integration.gateway.trace(&due.trace)).await {
             Err(failed) => (Err(failed), None, None),
             Ok(reply) => {
@@ -103,18 +99,7 @@ impl Asker {
             }
         };
         let (code, detail) = match traced {
-            Ok(Traced::Found(seen)) => {
-                let recorded = self.ledger.traced(due.id, due.trace, *seen, terms).await?;
-                tracing::info!(
-                    integration = %integration.name,
-                    payment.reference = %due.reference,
-                    payment.status = recorded.status.code(),
-                    channel = "trace",
-                    outcome = recorded.outcome.code(),
-                    "trace recorded"
-                );
-                return Ok(patience);
-            }
+            Ok(Traced::Found(seen)) => return (Word::Traced(due, seen), patience),
             Ok(Traced::NotFound) => ("not-found", "the gateway knows no payment with this trace".to_owned()),
             Err(unproven) => unproven,
         };
@@ -125,10 +110,51 @@ impl Asker {
             detail,
             "trace brought no payment"
         );
-        let integration = integration.name.clone();
-        let untraced = Untraced { integration, id: due.id, trace: due.trace, at: self.clock.now(), code, retry_after };
-        self.ledger.untraced(untraced, terms).await?;
-        Ok(patience)
+        let (integration, at) = (integration.name.clone(), self.clock.now());
+        (Word::Untraced(Untraced { integration, id: due.id, trace: due.trace, at, code, retry_after }), patience)
+    }
+
+    /// Stores what came of a question.
+    pub(super) async fn store(&self, Heard { integration, word, .. }: Heard) -> Result<(), LedgerError> {
+        let terms = Arc::clone(&integration.terms);
+        match word {
+            Word::Stands(reference, seen) => {
+                let recorded = self.ledger.record(seen, None, terms, Admission::Wait).await?;
+                if recorded.outcome != Outcome::Agreed {
+                    tracing::info!(
+                        integration = %integration.name,
+                        payment.reference = reference.as_ref().map(tracing::field::display),
+                        payment.status = recorded.status.code(),
+                        channel = "poll",
+                        outcome = recorded.outcome.code(),
+                        "poll recorded"
+                    );
+                }
+            }
+            Word::Unanswered(unanswered) => {
+                let code = unanswered.code;
+                let finding = unanswered.finding.as_ref();
+                let explanation = finding.map(|finding| (finding.found.clone(), finding.class.next_step()));
+                let news = self.ledger.unanswered(unanswered, terms).await?;
+                if let (true, Some((trouble, next_step))) = (news, explanation) {
+                    tracing::warn!(integration = %integration.name, code, trouble, next_step, "a poll needs a person");
+                }
+            }
+            Word::Traced(due, seen) => {
+                let recorded = self.ledger.traced(due.id, due.trace, *seen, terms).await?;
+                tracing::info!(
+                    integration = %integration.name,
+                    payment.reference = %due.reference,
+                    payment.status = recorded.status.code(),
+                    channel = "trace",
+                    outcome = recorded.outcome.code(),
+                    "trace recorded"
+                );
+            }
+            Word::Untraced(untraced) => self.ledger.untraced(untraced, terms).await?,
+            Word::Came { order, payment } => self.ledger.came(order, payment).await?,
+        }
+        Ok(())
     }
 
     /// Puts a gateway's question over HTTP.

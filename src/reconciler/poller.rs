@@ -9,7 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
-use super::asking::Asker;
+use super::asking::{Asker, Heard};
 use super::trouble::Trouble;
 use crate::domain::{Origin, Timestamp};
 use crate::http::Client;
@@ -18,6 +18,13 @@ use crate::protocol::Integrations;
 
 /// How long a gateway is left alone after a poll of ours ended by a bug.
 const AFTER_A_BUG: Duration = Duration::from_mins(1);
+
+/// How many times what may be open at once is read ahead of what there is room for: looking at the ledger costs as much
+/// as asking about a few payments.
+const AHEAD: usize = 4;
+
+/// How long an answer waits for others that are on their way: putting one on disk costs as much as putting a dozen.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// How politely gateways are asked.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +39,17 @@ pub struct Poller {
     integrations: Arc<Integrations>,
     settings: PollerSettings,
     hosts: HashMap<Origin, Host>,
-    /// What is being asked about.
+    /// What is being asked about, or was and is not stored yet.
     asking: HashSet<Subject>,
-    /// What each open question is about, and which gateway has it.
+    /// What each open question, and each answer that is being stored, is about, and which gateway has it.
     open: HashMap<Id, (Subject, Origin)>,
-    /// Open questions; each returns how long its gateway wants to be left alone, if what it brought could be stored.
-    questions: JoinSet<Result<Option<Duration>, LedgerError>>,
+    /// Open questions.
+    questions: JoinSet<Heard>,
+    /// What has come back and waits for more to be stored with it, at most until then.
+    heard: Vec<(Subject, Origin, Heard)>,
+    gathered_by: Instant,
+    /// Answers that are being stored.
+    stores: JoinSet<Result<(), LedgerError>>,
     /// Whether that fails just now.
     trouble: Trouble,
 }
@@ -45,7 +57,10 @@ pub struct Poller {
 /// What we owe one gateway in courtesy, and what it is asked next.
 #[derive(Default)]
 struct Host {
+    /// Questions without an answer.
     open: usize,
+    /// Answers that are not stored yet.
+    unstored: usize,
     closed_until: Option<Instant>,
     /// Read from the ledger already, the longest due first: so that not every answer costs another look at it.
     ahead: VecDeque<Due>,
@@ -54,6 +69,19 @@ struct Host {
 }
 
 impl Host {
+    /// How many questions more it may be asked, when so many may be open at once. A ledger that cannot keep up with the
+    /// answers is not handed ever more of them.
+    fn room(&self, concurrency: usize) -> usize {
+        let unheeded = (2 * concurrency).saturating_sub(self.open + self.unstored);
+        concurrency.saturating_sub(self.open).min(unheeded)
+    }
+
+    /// It is left alone for so long.
+    fn close(&mut self, patience: Duration) {
+        self.closed_until = Some(Instant::now() + patience);
+        self.forget();
+    }
+
     /// What is ahead is read anew later: by then the ledger may know better.
     fn forget(&mut self) {
         self.ahead.clear();
@@ -78,11 +106,15 @@ impl Poller {
             asking: HashSet::new(),
             open: HashMap::new(),
             questions: JoinSet::new(),
+            heard: Vec::new(),
+            gathered_by: Instant::now(),
+            stores: JoinSet::new(),
             trouble: Trouble::default(),
         }
     }
 
-    /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then are asked again next time.
+    /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then, and those whose answer is not
+    /// stored, are asked again next time.
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         let (bell, clock) = (self.asker.ledger.polls_due(), self.asker.clock.clone());
         let mut next = None;
@@ -101,6 +133,8 @@ impl Poller {
                 () = bell.notified() => self.expect_more(),
                 heard = beat.changed() => if heard.is_err() { return } else { self.expect_more() },
                 Some(asked) = self.questions.join_next_with_id() => self.came_back(asked),
+                Some(stored) = self.stores.join_next_with_id() => self.stored(stored),
+                () = tokio::time::sleep_until(self.gathered_by.into()), if !self.heard.is_empty() => {}
                 () = until(&clock, next) => {
                     next = None;
                     self.expect_more();
@@ -109,6 +143,10 @@ impl Poller {
             while let Some(asked) = self.questions.try_join_next_with_id() {
                 self.came_back(asked);
             }
+            while let Some(stored) = self.stores.try_join_next_with_id() {
+                self.stored(stored);
+            }
+            self.store_what_is_gathered();
         }
     }
 
@@ -134,10 +172,9 @@ impl Poller {
         for integration in self.integrations.all() {
             let origin = integration.gateway.origin();
             let Some(host) = self.hosts.get(origin) else { continue };
-            let room = self.settings.concurrency.saturating_sub(host.open);
+            let room = host.room(self.settings.concurrency);
             if integration.gateway.confirmable() && host.closed_until.is_none() && room > 0 && host.more {
-                // As much again as may be open at once is read ahead.
-                wanting.insert(origin.clone(), room + self.settings.concurrency);
+                wanting.insert(origin.clone(), room + AHEAD * self.settings.concurrency);
                 names.push(integration.name.as_str().to_owned());
             }
         }
@@ -165,7 +202,7 @@ impl Poller {
     fn ask_ahead(&mut self) {
         let Self { asker, integrations, settings, hosts, asking, open, questions, .. } = self;
         for (origin, host) in hosts {
-            while host.closed_until.is_none() && host.open < settings.concurrency {
+            while host.closed_until.is_none() && host.room(settings.concurrency) > 0 {
                 let Some(due) = host.ahead.pop_front() else { break };
                 let subject = due.subject();
                 // Somebody may have given the integration another gateway since: then this is still due, and read anew.
@@ -174,37 +211,78 @@ impl Poller {
                 asking.insert(subject);
                 host.open += 1;
                 let asker = asker.clone();
-                let question = questions.spawn(async move { asker.ask(&integration, due).await });
+                let question = questions.spawn(async move { asker.ask(integration, due).await });
                 open.insert(question.id(), (subject, origin.clone()));
             }
         }
     }
 
     /// A question has come back, or its task has failed and what it was about stays due.
-    fn came_back(&mut self, asked: Result<(Id, Result<Option<Duration>, LedgerError>), JoinError>) {
-        let (question, patience) = match asked {
-            Ok((question, Ok(patience))) => {
-                self.trouble.over();
-                (question, patience)
+    fn came_back(&mut self, asked: Result<(Id, Heard), JoinError>) {
+        let (question, heard) = match asked {
+            Ok((question, heard)) => (question, Ok(heard)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some((subject, origin)) = self.open.remove(&question) else { return };
+        let host = self.hosts.entry(origin.clone()).or_default();
+        host.open = host.open.saturating_sub(1);
+        match heard {
+            Ok(heard) => {
+                if let Some(patience) = heard.patience {
+                    host.close(patience);
+                }
+                host.unstored += 1;
+                if self.heard.is_empty() {
+                    self.gathered_by = Instant::now() + GATHER;
+                }
+                self.heard.push((subject, origin, heard));
             }
-            Ok((question, Err(error))) => {
+            Err(error) => {
+                tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
+                host.close(AFTER_A_BUG);
+                self.asking.remove(&subject);
+            }
+        }
+    }
+
+    /// Stores what has come back, all of it in one go, once that is as much as may be open at once, or nothing else is on
+    /// its way, or it has waited for long enough.
+    fn store_what_is_gathered(&mut self) {
+        let enough = self.heard.len() >= self.settings.concurrency || self.questions.is_empty();
+        if !enough && Instant::now() < self.gathered_by {
+            return;
+        }
+        for (subject, origin, heard) in self.heard.drain(..) {
+            let asker = self.asker.clone();
+            let store = self.stores.spawn(async move { asker.store(heard).await });
+            self.open.insert(store.id(), (subject, origin));
+        }
+    }
+
+    /// What a question brought is stored, or could not be and stays due.
+    fn stored(&mut self, stored: Result<(Id, Result<(), LedgerError>), JoinError>) {
+        let (store, patience) = match stored {
+            Ok((store, Ok(()))) => {
+                self.trouble.over();
+                (store, None)
+            }
+            Ok((store, Err(error))) => {
                 tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
                 self.trouble.failed(Instant::now());
                 self.hosts.values_mut().for_each(Host::forget);
-                (question, None)
+                (store, None)
             }
             Err(error) => {
                 tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
                 (error.id(), Some(AFTER_A_BUG))
             }
         };
-        let Some((subject, origin)) = self.open.remove(&question) else { return };
+        let Some((subject, origin)) = self.open.remove(&store) else { return };
         self.asking.remove(&subject);
         let host = self.hosts.entry(origin).or_default();
-        host.open = host.open.saturating_sub(1);
+        host.unstored = host.unstored.saturating_sub(1);
         if let Some(patience) = patience {
-            host.closed_until = Some(Instant::now() + patience);
-            host.forget();
+            host.close(patience);
         }
     }
 }
@@ -214,5 +292,21 @@ async fn until(clock: &Clock, instant: Option<Timestamp>) {
     match instant {
         Some(instant) => tokio::time::sleep((instant - clock.now()).to_std().unwrap_or_default()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_asked_no_more_than_politeness_and_the_ledger_can_take() {
+        let room = |open, unstored| Host { open, unstored, ..Host::default() }.room(8);
+        assert_eq!(room(0, 0), 8);
+        assert_eq!(room(8, 0), 0, "as many are open as may be");
+        assert_eq!(room(3, 8), 5, "answers that wait for the disk keep nobody from asking");
+        assert_eq!(room(3, 11), 2, "until there are too many of them");
+        assert_eq!(room(8, 8), 0);
+        assert_eq!(room(0, 16), 0, "a ledger that stands still ends it");
     }
 }
