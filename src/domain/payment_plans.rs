@@ -73,3 +73,22 @@ fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_aga
     let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
     assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
 }
+
+#[test]
+fn a_claim_that_grew_old_while_nobody_could_ask_is_said_to_be_unconfirmed_all_the_same() {
+    let step = Step { every: MINUTE, bound: Bound::Until(60 * MINUTE) };
+    let schedule = Arc::new(PollSchedule { pending: vec![step], ..(*terms().schedule).clone() });
+    let terms = Terms { schedule, ..terms() };
+    let mut life = Life::under(terms.clone());
+    life.post(Status::Paid);
+    let mut known = life.known.unwrap();
+    let mut said = Vec::new();
+    let mut now = start() + chrono::TimeDelta::days(9);
+    while known.plan.due.is_some() {
+        let (plan, finding) = known.unanswered(&terms, now, None);
+        known.plan = plan;
+        said.extend(finding.map(|finding| finding.class));
+        now = plan.due.unwrap_or(now);
+    }
+    assert_eq!(said, [Class::PaidUnconfirmed]);
+}

@@ -113,7 +113,9 @@ impl PollSchedule {
             }
         }
         if asked.pace == Pace::Confirm {
-            return PollPlan { since: plan.since, ..self.watch(key, status, trust, Some(now), now) };
+            // It stands on the rung of its age: a claim may have grown old while nobody could ask.
+            let watched = PollPlan { pace: Pace::Watch, attempt: 0, ..asked };
+            return PollPlan { due: self.step_due(&watched, key, status, trust, now), ..watched };
         }
         PollPlan { due: self.step_due(&asked, key, status, trust, now), ..asked }
     }
