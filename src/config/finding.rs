@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::names::{is_hidden, without_guids};
+use crate::domain::excerpt;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,11 +99,5 @@ const MESSAGE: usize = 200;
 
 /// The first line of what a parser said. It quotes names, which may hold anything.
 pub(super) fn quoted(message: &str) -> String {
-    plain(message.lines().next().unwrap_or_default(), MESSAGE)
-}
-
-/// The beginning of a text that may hold anything: nothing that moves a cursor, and no key of the gateway.
-pub(super) fn plain(text: &str, longest: usize) -> String {
-    let plain: String = text.chars().filter(|c| !is_hidden(*c)).collect();
-    without_guids(&plain).chars().take(longest).collect()
+    excerpt(message.lines().next().unwrap_or_default(), MESSAGE)
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use figment::value::{Dict, Value};
 
 use super::document::Document;
-use super::finding::{self, Level, contrast};
+use super::finding::{Level, contrast};
 use super::spelling;
 use super::units::{self, DURATIONS, SIZES_LIKE};
+use crate::domain::excerpt;
 
 /// How long a text may be, in bytes.
 const LONGEST: usize = 1024;
@@ -231,7 +232,7 @@ impl<'d> Section<'d> {
     }
 
     fn join(&self, key: &str) -> String {
-        let key = finding::plain(key, NAME);
+        let key = excerpt(key, NAME);
         match (self.path.as_str(), key.as_str()) {
             ("", _) => key,
             (path, "") => path.to_owned(),

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod diff;
 pub mod discrepancy;
 mod duplicate;
+mod excerpt;
 pub mod expectation;
 mod fold;
 pub mod names;
@@ -32,6 +33,7 @@ pub use days::Days;
 pub use decision::{Decision, Outcome};
 pub use diff::{Diff, Held, diff};
 pub use discrepancy::{Class, Finding, Severity};
+pub(crate) use excerpt::excerpt;
 pub use expectation::Expectation;
 pub use names::{
     GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus, is_hidden,

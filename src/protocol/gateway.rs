@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use super::Verified;
 use super::doctor::{Examination, NotSignable, Specimen};
-use crate::domain::names::without_guids;
 use crate::domain::{
-    Class, Finding, GatewayKey, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Timestamp,
+    self, Class, Finding, GatewayKey, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Timestamp,
 };
 
 /// A post as it arrived.
@@ -254,28 +253,7 @@ pub trait Gateway: fmt::Debug + Send + Sync {
 /// How long a text from outside may become in a reason: enough to recognise, too short to flood a log.
 const EXCERPT: usize = 80;
 
-/// A piece of text from outside, made harmless: bounded, without anything that moves a cursor or ends a line, and
-/// without what might be a key.
+/// A piece of text from outside, made harmless and bounded.
 pub(in crate::protocol) fn excerpt(text: &str) -> String {
-    let moves = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let plain: String = text.chars().filter(|c| !moves(*c)).collect();
-    let plain = without_guids(&plain);
-    let mut harmless: String = plain.chars().take(EXCERPT).collect();
-    if plain.chars().count() > EXCERPT {
-        harmless.push('…');
-    }
-    harmless
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_excerpt_is_one_bounded_line_whatever_it_is_taken_from() {
-        assert_eq!(excerpt("a\u{1b}[31m\r\nb\u{85}c\u{2028}d\u{2029}e"), "a[31mbcde");
-        assert_eq!(excerpt("the key 3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977\n is"), "the key … is");
-        assert_eq!(excerpt(&"z".repeat(80)), "z".repeat(80));
-        assert_eq!(excerpt(&"z".repeat(81)), format!("{}…", "z".repeat(80)));
-    }
+    domain::excerpt(text, EXCERPT)
 }

@@ -16,10 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::orders;
 use crate::books::{Order, OrderDesk};
-use crate::domain::{Expectation, Timestamp};
+use crate::domain::{Expectation, Timestamp, excerpt};
 use crate::http::{self, BodyError, HeardOut, Response};
 use crate::ledger::{Admission, Booking, Expected, Ledger, LedgerError, OnConflict};
-use crate::mailer::shown;
 use crate::protocol::Integration;
 
 /// The largest body, in bytes: a thousand orders with room to spare.
@@ -135,7 +134,7 @@ impl Asked {
 fn read(row: &Value, desk: &OrderDesk, integrations: &[Arc<Integration>], now: Timestamp) -> Result<Booking, Answer> {
     let fields = row.as_object().ok_or_else(|| unfit("", "must be an order: an object"))?;
     if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
-        let name: String = shown(unknown).chars().take(REPEATABLE).collect();
+        let name = excerpt(unknown, REPEATABLE);
         return Err(unfit(&name, &format!("is no field of an order; there are: {}", FIELDS.join(", "))));
     }
     let required = |name| text(fields, name)?.ok_or_else(|| unfit(name, "is required"));
