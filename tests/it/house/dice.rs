@@ -1,4 +1,4 @@
-//! Chance that can be had again: the seed is printed, and `PAYNOWD_TEST_SEED` sets it.
+//! Chance that can be had again: the same seed throws the same.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,13 +6,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Dice(u64);
 
 impl Dice {
-    /// A new seed, or the one that is asked for.
+    /// The dice of this seed.
+    pub fn of_seed(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Dice of a new seed, which is printed, or of the one that `PAYNOWD_TEST_SEED` asks for.
     pub fn new() -> Self {
         let seed = std::env::var("PAYNOWD_TEST_SEED").ok().map(|seed| seed.parse().expect("a number"));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let seed = seed.unwrap_or(now.as_secs() ^ u64::from(now.subsec_nanos()));
         eprintln!("PAYNOWD_TEST_SEED={seed}");
-        Self(seed)
+        Self::of_seed(seed)
     }
 
     /// A number from 0 to one less than `end`.
