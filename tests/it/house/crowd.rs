@@ -2,12 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use paynowd::simulator::SimulatedPayment;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::http::{FORM, Line, request};
 use super::{DEADLINE, House};
@@ -18,7 +17,7 @@ const LINES: usize = 16;
 /// Posts that are on their way, and how many have been answered 200.
 pub struct Crowd {
     tasks: Vec<JoinHandle<Told>>,
-    seen: Arc<AtomicUsize>,
+    seen: watch::Receiver<usize>,
 }
 
 /// What a crowd was told.
@@ -33,7 +32,7 @@ pub struct Told {
 impl Crowd {
     /// Posts the gateway's present word about each payment once, over many connections, until done or cut off.
     pub fn begin(house: &House, payments: &[SimulatedPayment], word: &str) -> Self {
-        let (address, seen) = (house.public, Arc::<AtomicUsize>::default());
+        let (address, (count, seen)) = (house.public, watch::channel(0));
         let share = |nth: usize| -> Vec<(String, Vec<u8>)> {
             let request = |payment: &SimulatedPayment| {
                 let body = house.gateway.status_update_body(&payment.guid, word).unwrap();
@@ -41,17 +40,15 @@ impl Crowd {
             };
             payments.iter().skip(nth).step_by(LINES).map(request).collect()
         };
-        let tasks = (0..LINES).map(|nth| tokio::spawn(post_all(address, share(nth), Arc::clone(&seen)))).collect();
+        let tasks = (0..LINES).map(|nth| tokio::spawn(post_all(address, share(nth), count.clone()))).collect();
         Self { tasks, seen }
     }
 
     /// Waits until so many have been answered 200.
     pub async fn until_seen(&self, count: usize) {
-        let until = Instant::now() + DEADLINE;
-        while self.seen.load(Ordering::SeqCst) < count {
-            assert!(Instant::now() < until, "only {:?} of {count} posts were answered 200", self.seen);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let mut seen = self.seen.clone();
+        let reached = timeout(DEADLINE, seen.wait_for(|seen| *seen >= count)).await.is_ok_and(|seen| seen.is_ok());
+        assert!(reached, "only {} of {count} posts were answered 200", *self.seen.borrow());
     }
 
     /// What they were told, once every connection is done or cut off.
@@ -66,14 +63,14 @@ impl Crowd {
     }
 }
 
-async fn post_all(address: SocketAddr, share: Vec<(String, Vec<u8>)>, seen: Arc<AtomicUsize>) -> Told {
+async fn post_all(address: SocketAddr, share: Vec<(String, Vec<u8>)>, seen: watch::Sender<usize>) -> Told {
     let mut told = Told::default();
     let Ok(mut line) = Line::open(address).await else { return told };
     for (guid, bytes) in share {
         match line.ask(&bytes).await {
             Ok(answer) if answer.status == 200 => {
                 told.acknowledged.push(guid);
-                seen.fetch_add(1, Ordering::SeqCst);
+                seen.send_modify(|seen| *seen += 1);
             }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 told.cut_off += 1;
