@@ -142,7 +142,7 @@ impl House {
     /// Waits until the payment of this name stands so with the gateway's own word.
     async fn until_confirmed(&self, name: &str, status: Status) -> Story {
         let mut confirmed = None;
-        until(|| {
+        until(async || {
             confirmed = self.story(name).filter(|story| {
                 let payment = &story.known.payment;
                 (payment.status, payment.trust) == (status, Trust::Confirmed)
@@ -225,9 +225,9 @@ fn order(reference: &str, trace: Option<&str>) -> Expectation {
 }
 
 /// Waits until it is so.
-async fn until(mut so: impl FnMut() -> bool) {
+async fn until(mut so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
-    while !so() {
+    while !so().await {
         assert!(Instant::now() < end, "it never came to that");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -377,7 +377,7 @@ async fn a_night_asks_once_about_all_that_can_change_and_what_became_final_of_la
         guids.push(house.posted(&format!("INV-{number}"), word).await.guid);
     }
     let settled = ["paid", "cancelled", "awaiting-delivery"];
-    until(|| {
+    until(async || {
         let mut open = 0;
         let each = |payment: paynowd::domain::Payment| {
             open += i32::from(settled.contains(&payment.status.code()) && payment.trust != Trust::Confirmed);
@@ -439,8 +439,9 @@ async fn a_command_beside_the_daemon_has_the_daemon_ask() {
     let command = Ledger::open(&house.settings, Role::Command).unwrap();
     let beat = house.beat.clone();
     let beating = tokio::spawn(async move {
+        let mut heart = tokio::time::interval(Duration::from_millis(30));
         loop {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            heart.tick().await;
             beat.send_replace(());
         }
     });
@@ -468,19 +469,16 @@ async fn a_month_of_nights_passes_in_seconds() {
     let nightly = Nightly::new(ledger, integrations, settings, house.clock.clone());
     tokio::spawn(nightly.run(house.beat.subscribe(), house.shutdown.clone()));
     let reader = house.ledger.reader();
-    while reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap().is_none() {
+    let last_night = async || reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap();
+    until(async || {
         house.later(Duration::ZERO);
-        tokio::task::yield_now().await;
-    }
-    let mut last = reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap();
+        last_night().await.is_some()
+    })
+    .await;
     for _ in 0..30 {
+        let last = last_night().await;
         house.later(Duration::from_hours(24));
-        let end = Instant::now() + DEADLINE;
-        while reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap() == last {
-            assert!(Instant::now() < end, "the night never came");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        last = reader.last_run("nightly", Timestamp::MAX_UTC).await.unwrap();
+        until(async || last_night().await != last).await;
     }
     assert!(house.gateway.polls(&payment.guid) >= 31, "asked about every night, beyond its schedule");
 }
