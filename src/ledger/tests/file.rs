@@ -30,6 +30,30 @@ async fn closing_folds_the_log_into_the_ledger_and_finishes_what_is_queued() {
 }
 
 #[tokio::test]
+async fn an_open_ledger_folds_its_log_again_and_again_so_that_it_stays_small() {
+    // As many pages as the writer lets the log grow by, each with the 24 bytes that the log puts before it.
+    const FOLDED_AT: u64 = 1000 * (4096 + 24);
+    const FIRST: u8 = 32;
+    let house = House::new();
+    let log = || std::fs::metadata(house.path().with_extension("db-wal")).unwrap().len();
+    let empty = log();
+    for payment in 0..FIRST {
+        house.post(payment, "Created", at(0)).await;
+    }
+    let first = log() - empty;
+    for payment in FIRST..=u8::MAX {
+        house.post(payment, "Created", at(0)).await;
+    }
+    for payment in 0..=u8::MAX {
+        house.post(payment, "Paid", at(1)).await;
+    }
+    // Twice 256 posts, a commit each. The file does not shrink when the log begins anew: this is the longest it was.
+    let written = first * (2 * 256 / u64::from(FIRST));
+    assert!(written > 3 * FOLDED_AT, "too little for this test: {written} bytes");
+    assert!(log() < FOLDED_AT + FOLDED_AT / 2, "{} bytes in the log, of about {written} that were written", log());
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_survives_a_crash_at_any_later_instant() {
     let house = House::new();
     for payment in 1..4_u8 {
