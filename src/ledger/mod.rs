@@ -68,7 +68,8 @@ pub use verify::{Check, Flaw, Scope, Verification};
 
 use crate::domain::{MerchantTrace, Observation, Settlement, Terms, Timestamp};
 use crate::protocol::Verified;
-use writer::{Bells, Writer};
+use chain::Link;
+use writer::{Bells, Desk, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
 const SOON: Duration = Duration::from_secs(2);
@@ -204,13 +205,29 @@ impl Ledger {
         terms: Arc<Terms>,
         admission: Admission,
     ) -> Result<Recorded, LedgerError> {
+        self.hear(seen, admission, move |desk, seen, body| record::record(desk, seen, body, peer, &terms)).await
+    }
+
+    /// Has `store` store what `seen` says, given the digest of its body, and counts it.
+    fn hear<F>(
+        &self,
+        seen: Verified<Observation>,
+        admission: Admission,
+        mut store: F,
+    ) -> impl Future<Output = Result<Recorded, LedgerError>>
+    where
+        F: FnMut(&mut Desk<'_>, &Observation, &Link) -> rusqlite::Result<Recorded> + Send + 'static,
+    {
         let key = seen.key();
         let seen = seen.into_value();
         let (integration, channel) = (seen.integration.clone(), seen.channel);
         let body = chain::body_digest(&seen.body);
-        let stored = self.writer.write(admission, move |desk| record::record(desk, &seen, &body, peer, &terms)).await;
-        self.counts.heard((&integration, channel, key), &stored);
-        stored
+        let written = self.writer.write(admission, move |desk| store(desk, &seen, &body));
+        async move {
+            let stored = written.await;
+            self.counts.heard((&integration, channel, key), &stored);
+            stored
+        }
     }
 
     /// Stores what the merchant's books expect. A poll URL opens its payment, to be asked about at once.
@@ -218,7 +235,7 @@ impl Ledger {
     /// # Errors
     /// Nothing was stored; the same may be said again.
     pub async fn expect(&self, booking: Booking, now: Timestamp) -> Result<Expected, LedgerError> {
-        let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &booking, now);
+        let expect = move |desk: &mut Desk<'_>| expectations::expect(desk, &booking, now);
         self.writer.write(Admission::Wait, expect).await
     }
 
@@ -233,7 +250,7 @@ impl Ledger {
         now: Timestamp,
         admission: Admission,
     ) -> Result<Vec<Expected>, LedgerError> {
-        let expect = move |desk: &mut writer::Desk<'_>| {
+        let expect = move |desk: &mut Desk<'_>| {
             bookings.iter().map(|booking| expectations::expect(desk, booking, now)).collect()
         };
         self.writer.write(admission, expect).await
@@ -244,8 +261,7 @@ impl Ledger {
     /// # Errors
     /// Nothing was stored; the same file may be imported again.
     pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
-        let keep =
-            move |desk: &mut writer::Desk<'_>| lines.iter().map(|line| settlements::keep(desk, line, now)).collect();
+        let keep = move |desk: &mut Desk<'_>| lines.iter().map(|line| settlements::keep(desk, line, now)).collect();
         self.writer.write(Admission::Wait, keep).await
     }
 
@@ -300,14 +316,10 @@ impl Ledger {
         seen: Verified<Observation>,
         terms: Arc<Terms>,
     ) -> Result<Recorded, LedgerError> {
-        let key = seen.key();
-        let seen = seen.into_value();
-        let (integration, channel) = (seen.integration.clone(), seen.channel);
-        let body = chain::body_digest(&seen.body);
-        let found = move |desk: &mut writer::Desk<'_>| traces::found(desk, (order, &trace), &seen, &body, &terms);
-        let stored = self.writer.write(Admission::Wait, found).await;
-        self.counts.heard((&integration, channel, key), &stored);
-        stored
+        self.hear(seen, Admission::Wait, move |desk, seen, body| {
+            traces::found(desk, (order, &trace), seen, body, &terms)
+        })
+        .await
     }
 
     /// Tracing an order brought no payment: notes why and plans the next time. Nothing else changes.
@@ -375,7 +387,7 @@ impl Ledger {
         now: Timestamp,
         next: i64,
     ) -> Result<bool, LedgerError> {
-        let turn = move |desk: &mut writer::Desk<'_>| {
+        let turn = move |desk: &mut Desk<'_>| {
             outbox::settle(desk, letter, &attempt, now)?;
             outbox::begin(desk, next)
         };
@@ -396,7 +408,7 @@ impl Ledger {
     /// # Errors
     /// Not stored; they are due when the clock says so. Try again.
     pub async fn clock_set_back(&self, by: Duration, now: Timestamp) -> Result<(), LedgerError> {
-        let move_along = move |desk: &mut writer::Desk<'_>| {
+        let move_along = move |desk: &mut Desk<'_>| {
             polls::move_along(desk, by, now)?;
             outbox::move_along(desk, by, now)
         };

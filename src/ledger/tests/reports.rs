@@ -41,7 +41,7 @@ impl House {
     /// Opens a finding about the payment with this row number, as a run does.
     async fn find(&self, payment: Option<i64>, class: Class, found: &str, now: Timestamp) {
         let finding = Finding { class, expected: "25.00".into(), found: found.into() };
-        let open = move |desk: &mut writer::Desk<'_>| {
+        let open = move |desk: &mut Desk<'_>| {
             let integration = desk.integration(&shop())?;
             discrepancies::open(desk, integration, payment, std::slice::from_ref(&finding), now)
         };
@@ -171,7 +171,7 @@ async fn findings_are_new_once_then_carried_then_resolved() {
     house.find(Some(1), Class::DuplicatePayment, "two", at(90_000)).await;
     let tomorrow = Days::one(today().succ_opt().unwrap(), chrono_tz::UTC);
     house.conclude(tomorrow, at(2 * 86_400)).await;
-    let settle = |desk: &mut writer::Desk<'_>| discrepancies::settle(desk, 1, 1, &[Class::Underpaid], at(200_000));
+    let settle = |desk: &mut Desk<'_>| discrepancies::settle(desk, 1, 1, &[Class::Underpaid], at(200_000));
     house.ledger.writer.write(Admission::Wait, settle).await.unwrap();
     let after = Days::one(tomorrow.last().succ_opt().unwrap(), chrono_tz::UTC);
     house.conclude(after, at(3 * 86_400)).await;
