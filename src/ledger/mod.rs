@@ -67,7 +67,7 @@ pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{MerchantTrace, Observation, Settlement, Terms, Timestamp};
+use crate::domain::{MerchantTrace, Observation, Terms, Timestamp};
 use crate::protocol::Verified;
 use chain::Link;
 use writer::{Bells, Desk, Writer};
@@ -104,7 +104,7 @@ pub struct LedgerSettings {
     pub quarantine: QuarantineLimits,
 }
 
-/// The ledger, open for writing.
+/// The ledger, open for writing. What it does with letters, expected orders and settlements stands with these.
 pub struct Ledger {
     reader: Reader,
     writer: Writer,
@@ -231,49 +231,6 @@ impl Ledger {
         }
     }
 
-    /// Stores what the merchant's books expect. A poll URL opens its payment, to be asked about at once.
-    ///
-    /// # Errors
-    /// Nothing was stored; the same may be said again.
-    pub async fn expect(&self, booking: Booking, now: Timestamp) -> Result<Expected, LedgerError> {
-        let expect = move |desk: &mut Desk<'_>| expectations::expect(desk, &booking, now);
-        self.writer.write(Admission::Wait, expect).await
-    }
-
-    /// The same for many orders at once: all of them are stored, or none. What each turned out to be comes back in their
-    /// order.
-    ///
-    /// # Errors
-    /// Nothing was stored; the same may be said again.
-    pub async fn expect_all(
-        &self,
-        bookings: Vec<Booking>,
-        now: Timestamp,
-        admission: Admission,
-    ) -> Result<Vec<Expected>, LedgerError> {
-        let expect = move |desk: &mut Desk<'_>| {
-            bookings.iter().map(|booking| expectations::expect(desk, booking, now)).collect()
-        };
-        self.writer.write(admission, expect).await
-    }
-
-    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
-    ///
-    /// # Errors
-    /// Nothing was stored; the same file may be imported again.
-    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
-        let keep = move |desk: &mut Desk<'_>| lines.iter().map(|line| settlements::keep(desk, line, now)).collect();
-        self.writer.write(Admission::Wait, keep).await
-    }
-
-    /// Looks for the payment of every settlement line that has none, by the civil days of `zone`.
-    ///
-    /// # Errors
-    /// Nothing was matched; look again later.
-    pub async fn match_settlements(&self, zone: chrono_tz::Tz) -> Result<Matched, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| settlements::match_waiting(desk.connection, zone)).await
-    }
-
     /// Keeps a refused post in quarantine.
     ///
     /// # Errors
@@ -356,51 +313,6 @@ impl Ledger {
     /// Not stored; the finding is as it was.
     pub async fn resolve(&self, resolution: Resolution) -> Result<Resolved, LedgerError> {
         self.writer.write(Admission::Wait, move |desk| resolution::resolve(desk, &resolution)).await
-    }
-
-    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
-    ///
-    /// # Errors
-    /// Not stored; look again later.
-    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| outbox::begin(desk, letter)).await
-    }
-
-    /// Notes what became of an attempt to send a letter.
-    ///
-    /// # Errors
-    /// Not stored; the letter will be sent again, with the same Message-ID.
-    pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
-        let code = attempt.code();
-        self.writer.write(Admission::Wait, move |desk| outbox::settle(desk, letter, &attempt, now)).await?;
-        self.counts.letters.of(&code).raise();
-        Ok(())
-    }
-
-    /// Both at once, for who carries one letter after the other: notes what became of the one, and that the `next` is
-    /// about to be sent. `false` if that has been withdrawn: do not send it.
-    ///
-    /// # Errors
-    /// Nothing was stored: settle the one before anything else is sent.
-    pub async fn next_letter(
-        &self,
-        (letter, attempt): (i64, Attempt),
-        now: Timestamp,
-        next: i64,
-    ) -> Result<bool, LedgerError> {
-        let turn = move |desk: &mut Desk<'_>| {
-            outbox::settle(desk, letter, &attempt, now)?;
-            outbox::begin(desk, next)
-        };
-        self.writer.write(Admission::Wait, turn).await
-    }
-
-    /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
-    ///
-    /// # Errors
-    /// Not stored; nothing changed.
-    pub async fn retry_letters(&self, letter: Option<i64>, now: Timestamp) -> Result<usize, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| outbox::retry(desk, letter, now)).await
     }
 
     /// The clock was set back by `by` and now says `now`: polls and letters that wait for an instant of the clock as it

@@ -12,7 +12,55 @@ use super::letter::{About, Attempt, Letter, LetterState, REPORT, Topic};
 use super::rows::{self, millis};
 use super::runs::{self, Reported};
 use super::writer::Desk;
+use super::{Admission, Ledger, LedgerError};
 use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
+
+impl Ledger {
+    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
+    ///
+    /// # Errors
+    /// Not stored; look again later.
+    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| begin(desk, letter)).await
+    }
+
+    /// Notes what became of an attempt to send a letter.
+    ///
+    /// # Errors
+    /// Not stored; the letter will be sent again, with the same Message-ID.
+    pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
+        let code = attempt.code();
+        self.writer.write(Admission::Wait, move |desk| settle(desk, letter, &attempt, now)).await?;
+        self.counts.letters.of(&code).raise();
+        Ok(())
+    }
+
+    /// Both at once, for who carries one letter after the other: notes what became of the one, and that the `next` is
+    /// about to be sent. `false` if that has been withdrawn: do not send it.
+    ///
+    /// # Errors
+    /// Nothing was stored: settle the one before anything else is sent.
+    pub async fn next_letter(
+        &self,
+        (letter, attempt): (i64, Attempt),
+        now: Timestamp,
+        next: i64,
+    ) -> Result<bool, LedgerError> {
+        let turn = move |desk: &mut Desk<'_>| {
+            settle(desk, letter, &attempt, now)?;
+            begin(desk, next)
+        };
+        self.writer.write(Admission::Wait, turn).await
+    }
+
+    /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
+    ///
+    /// # Errors
+    /// Not stored; nothing changed.
+    pub async fn retry_letters(&self, letter: Option<i64>, now: Timestamp) -> Result<usize, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| retry(desk, letter, now)).await
+    }
+}
 
 /// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
 /// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other.
@@ -121,7 +169,7 @@ fn wanted(
 }
 
 /// Notes that a letter is about to be tried. `false` if it was withdrawn meanwhile: then it must not go.
-pub(super) fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
+fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
     let begun = desk
         .connection
         .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
@@ -130,7 +178,7 @@ pub(super) fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> 
 }
 
 /// Notes what became of an attempt. A letter that was withdrawn meanwhile is not tried again, but may have arrived.
-pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
+fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
     let (state, due, error) = match attempt {
         Attempt::Sent => ("sent", None, None),
         Attempt::Deferred { until, error } => ("waiting", Some(millis(*until)), Some(error)),
@@ -149,7 +197,7 @@ pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: T
 
 /// Puts letters that were refused, given up or tried in vain back into the post: one, or all. A letter whose time has
 /// not come waits on: it may yet be withdrawn.
-pub(super) fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
+fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
     let again = desk
         .connection
         .prepare_cached(

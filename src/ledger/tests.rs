@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::schedule::Bound;
 use crate::domain::{
-    Announce, Expectation, GatewayKey, IntegrationName, Mode, Outcome, Payment, PollSchedule, Status, Step,
+    Announce, Expectation, GatewayKey, IntegrationName, Mode, Outcome, Payment, PollSchedule, Settlement, Status, Step,
 };
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
 use crate::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Setup};
