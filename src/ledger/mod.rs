@@ -22,6 +22,7 @@ mod reader;
 mod record;
 mod repeats;
 mod report;
+mod report_findings;
 mod report_shape;
 mod resolution;
 mod rows;

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::domain::{Checked, Class, Days, Finding, Mode};
-use crate::ledger::report;
+use crate::ledger::{report, report_findings};
 
 const OWNER: &str = "owner@shop.example";
 
@@ -289,7 +289,7 @@ async fn what_a_report_reads_is_read_by_an_index() {
     assert!(window.contains("settlement USING COVERING INDEX settlement_by_payment"), "{window}");
     let held = plan(&report::held_statement(), &[]);
     assert!(held.contains("payment USING INDEX payment_open"), "{held}");
-    let [open, resolved] = report::finding_statements();
+    let [open, resolved] = report_findings::statements();
     let (open, resolved) = (plan(&open, &[]), plan(&resolved, &[0]));
     assert!(open.contains("discrepancy_open") && !open.contains("SCAN discrepancy\n"), "{open}");
     assert!(resolved.contains("discrepancy_by_resolution (resolved>?)"), "{resolved}");
