@@ -12,6 +12,7 @@ pub mod discrepancy;
 mod duplicate;
 pub mod expectation;
 mod fold;
+mod known;
 pub mod names;
 pub mod notice;
 pub mod observation;
@@ -33,13 +34,14 @@ pub use decision::{Decision, Outcome};
 pub use diff::{Diff, Held, diff};
 pub use discrepancy::{Class, Finding, Severity};
 pub use expectation::Expectation;
+pub use known::Known;
 pub use names::{
     GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus, is_hidden,
 };
 pub use notice::{Condition, Notice, NoticeKind};
 pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
-pub use payment::{Known, Payment, Posted};
+pub use payment::{Payment, Posted};
 pub use phone::without_phones;
 pub use poll_url::{Origin, PollUrl};
 pub use report::{Checked, Report};
