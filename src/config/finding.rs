@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::domain::names::{is_hidden, without_guids};
+use crate::domain::is_hidden;
+use crate::domain::names::without_guids;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
