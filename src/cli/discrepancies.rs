@@ -10,12 +10,11 @@ use super::when::stamp;
 use super::{Place, block_on, misconfigured};
 use crate::config::LedgerConfig;
 use crate::daemon;
-use crate::domain::{Class, GatewayKey, Mode, Reference, Severity, Timestamp};
+use crate::domain::{Class, GatewayKey, Mode, Reference, Severity, Timestamp, is_hidden};
 use crate::ledger::{
     Discrepancy, DiscrepancyFilter, LONGEST_ACTOR, LONGEST_REASON, Ledger, LedgerError, Reader, Resolution, Resolved,
     Role,
 };
-use crate::mailer::is_hidden;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogConfig, LogFormat};
-use crate::mailer::is_hidden;
+use crate::domain::is_hidden;
 
 /// Said by libraries about themselves, of no use to an operator.
 const QUIET: &str = "tokio_cron_scheduler=warn";

@@ -13,6 +13,7 @@ mod duplicate;
 mod excerpt;
 pub mod expectation;
 mod fold;
+mod known;
 pub mod names;
 pub mod notice;
 pub mod observation;
@@ -35,13 +36,14 @@ pub use diff::{Diff, Held, diff};
 pub use discrepancy::{Class, Finding, Severity};
 pub(crate) use excerpt::excerpt;
 pub use expectation::Expectation;
+pub use known::Known;
 pub use names::{
     GatewayKey, GatewayReference, IntegrationName, MerchantTrace, Method, Reference, WireStatus, is_hidden,
 };
 pub use notice::{Condition, Notice, NoticeKind};
 pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
-pub use payment::{Known, Payment, Posted};
+pub use payment::{Payment, Posted};
 pub use phone::without_phones;
 pub use poll_url::{Origin, PollUrl};
 pub use report::{Checked, Report};

@@ -2,10 +2,13 @@
 //! over any sequence of observations in `properties`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::domain::schedule::Bound;
-use crate::domain::{Evidence, Origin, PollSchedule, Reference, Step};
+use crate::domain::{
+    Announce, Class, Condition, Evidence, Notice, NoticeKind, Origin, Outcome, Pace, PollSchedule, Reference, Step,
+};
 
 #[path = "payment_plans.rs"]
 mod plans;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
-use super::{chain, record, traces};
+use super::{Admission, Ledger, LedgerError, chain, record, traces};
 use crate::domain::{
     Channel, Evidence, Expectation, Facts, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference,
     Status, Terms, Timestamp,
@@ -76,12 +76,37 @@ pub enum Orders {
     Open,
 }
 
+impl Ledger {
+    /// Stores what the merchant's books expect. A poll URL opens its payment, to be asked about at once.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same may be said again.
+    pub async fn expect(&self, booking: Booking, now: Timestamp) -> Result<Expected, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| expect(desk, &booking, now)).await
+    }
+
+    /// The same for many orders at once: all of them are stored, or none. What each turned out to be comes back in their
+    /// order.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same may be said again.
+    pub async fn expect_all(
+        &self,
+        bookings: Vec<Booking>,
+        now: Timestamp,
+        admission: Admission,
+    ) -> Result<Vec<Expected>, LedgerError> {
+        let all = move |desk: &mut Desk<'_>| bookings.iter().map(|booking| expect(desk, booking, now)).collect();
+        self.writer.write(admission, all).await
+    }
+}
+
 /// The columns that [`expectation`] reads, in its order.
 pub(super) const EXPECTATION: &str = "expectation.id, integration.name, expectation.reference, expectation.amount, \
      expectation.currency, expectation.mode, expectation.created, expectation.due, expectation.poll_url, expectation.trace";
 
 /// Stores what is expected, and begins to look for it.
-pub(super) fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::Result<Expected> {
+fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::Result<Expected> {
     let Booking { expected, proof, terms, on_conflict } = booking;
     let integration = desk.integration(&expected.integration)?;
     let before = find(desk.connection, expected)?;

@@ -11,15 +11,18 @@ mod due;
 mod error;
 mod expectations;
 mod fold;
+mod letter;
 mod money;
 mod old_keys;
 mod outbox;
 mod polls;
 mod quarantine;
 mod query;
+mod reader;
 mod record;
 mod repeats;
 mod report;
+mod report_findings;
 mod report_shape;
 mod resolution;
 mod rows;
@@ -35,11 +38,10 @@ mod writer;
 
 use std::fs::File;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tokio::sync::Notify;
 
 pub use changes::{Changes, Conclusion, Moves};
@@ -48,12 +50,13 @@ pub use discrepancies::{Discrepancy, DiscrepancyFilter};
 pub use due::Due;
 pub use error::LedgerError;
 pub use expectations::{Booking, Expected, OnConflict, Orders};
+pub use letter::{About, Attempt, Letter, LetterState, Topic};
 pub use money::MoneyFilter;
 pub use old_keys::{KeyFiles, KeyUses, OldKey};
-pub use outbox::{About, Attempt, Letter, LetterState, Topic};
 pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
+pub use reader::Reader;
 pub use record::Recorded;
 pub use repeats::Repeats;
 pub use report::{Counted, ReportOrder};
@@ -65,9 +68,10 @@ pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};
 pub use verify::{Check, Flaw, Scope, Verification};
 
-use crate::domain::{Days, Expectation, MerchantTrace, Observation, Payment, Settlement, Terms, Timestamp};
+use crate::domain::{MerchantTrace, Observation, Terms, Timestamp};
 use crate::protocol::Verified;
-use writer::{Bells, Writer};
+use chain::Link;
+use writer::{Bells, Desk, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
 const SOON: Duration = Duration::from_secs(2);
@@ -101,7 +105,7 @@ pub struct LedgerSettings {
     pub quarantine: QuarantineLimits,
 }
 
-/// The ledger, open for writing.
+/// The ledger, open for writing. What it does with letters, expected orders and settlements stands with these.
 pub struct Ledger {
     reader: Reader,
     writer: Writer,
@@ -203,57 +207,29 @@ impl Ledger {
         terms: Arc<Terms>,
         admission: Admission,
     ) -> Result<Recorded, LedgerError> {
+        self.hear(seen, admission, move |desk, seen, body| record::record(desk, seen, body, peer, &terms)).await
+    }
+
+    /// Has `store` store what `seen` says, given the digest of its body, and counts it.
+    fn hear<F>(
+        &self,
+        seen: Verified<Observation>,
+        admission: Admission,
+        mut store: F,
+    ) -> impl Future<Output = Result<Recorded, LedgerError>>
+    where
+        F: FnMut(&mut Desk<'_>, &Observation, &Link) -> rusqlite::Result<Recorded> + Send + 'static,
+    {
         let key = seen.key();
         let seen = seen.into_value();
         let (integration, channel) = (seen.integration.clone(), seen.channel);
         let body = chain::body_digest(&seen.body);
-        let stored = self.writer.write(admission, move |desk| record::record(desk, &seen, &body, peer, &terms)).await;
-        self.counts.heard((&integration, channel, key), &stored);
-        stored
-    }
-
-    /// Stores what the merchant's books expect. A poll URL opens its payment, to be asked about at once.
-    ///
-    /// # Errors
-    /// Nothing was stored; the same may be said again.
-    pub async fn expect(&self, booking: Booking, now: Timestamp) -> Result<Expected, LedgerError> {
-        let expect = move |desk: &mut writer::Desk<'_>| expectations::expect(desk, &booking, now);
-        self.writer.write(Admission::Wait, expect).await
-    }
-
-    /// The same for many orders at once: all of them are stored, or none. What each turned out to be comes back in their
-    /// order.
-    ///
-    /// # Errors
-    /// Nothing was stored; the same may be said again.
-    pub async fn expect_all(
-        &self,
-        bookings: Vec<Booking>,
-        now: Timestamp,
-        admission: Admission,
-    ) -> Result<Vec<Expected>, LedgerError> {
-        let expect = move |desk: &mut writer::Desk<'_>| {
-            bookings.iter().map(|booking| expectations::expect(desk, booking, now)).collect()
-        };
-        self.writer.write(admission, expect).await
-    }
-
-    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
-    ///
-    /// # Errors
-    /// Nothing was stored; the same file may be imported again.
-    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
-        let keep =
-            move |desk: &mut writer::Desk<'_>| lines.iter().map(|line| settlements::keep(desk, line, now)).collect();
-        self.writer.write(Admission::Wait, keep).await
-    }
-
-    /// Looks for the payment of every settlement line that has none, by the civil days of `zone`.
-    ///
-    /// # Errors
-    /// Nothing was matched; look again later.
-    pub async fn match_settlements(&self, zone: chrono_tz::Tz) -> Result<Matched, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| settlements::match_waiting(desk.connection, zone)).await
+        let written = self.writer.write(admission, move |desk| store(desk, &seen, &body));
+        async move {
+            let stored = written.await;
+            self.counts.heard((&integration, channel, key), &stored);
+            stored
+        }
     }
 
     /// Keeps a refused post in quarantine.
@@ -299,14 +275,10 @@ impl Ledger {
         seen: Verified<Observation>,
         terms: Arc<Terms>,
     ) -> Result<Recorded, LedgerError> {
-        let key = seen.key();
-        let seen = seen.into_value();
-        let (integration, channel) = (seen.integration.clone(), seen.channel);
-        let body = chain::body_digest(&seen.body);
-        let found = move |desk: &mut writer::Desk<'_>| traces::found(desk, (order, &trace), &seen, &body, &terms);
-        let stored = self.writer.write(Admission::Wait, found).await;
-        self.counts.heard((&integration, channel, key), &stored);
-        stored
+        self.hear(seen, Admission::Wait, move |desk, seen, body| {
+            traces::found(desk, (order, &trace), seen, body, &terms)
+        })
+        .await
     }
 
     /// Tracing an order brought no payment: notes why and plans the next time. Nothing else changes.
@@ -344,58 +316,13 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| resolution::resolve(desk, &resolution)).await
     }
 
-    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
-    ///
-    /// # Errors
-    /// Not stored; look again later.
-    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| outbox::begin(desk, letter)).await
-    }
-
-    /// Notes what became of an attempt to send a letter.
-    ///
-    /// # Errors
-    /// Not stored; the letter will be sent again, with the same Message-ID.
-    pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
-        let code = attempt.code();
-        self.writer.write(Admission::Wait, move |desk| outbox::settle(desk, letter, &attempt, now)).await?;
-        self.counts.letters.of(&code).raise();
-        Ok(())
-    }
-
-    /// Both at once, for who carries one letter after the other: notes what became of the one, and that the `next` is
-    /// about to be sent. `false` if that has been withdrawn: do not send it.
-    ///
-    /// # Errors
-    /// Nothing was stored: settle the one before anything else is sent.
-    pub async fn next_letter(
-        &self,
-        (letter, attempt): (i64, Attempt),
-        now: Timestamp,
-        next: i64,
-    ) -> Result<bool, LedgerError> {
-        let turn = move |desk: &mut writer::Desk<'_>| {
-            outbox::settle(desk, letter, &attempt, now)?;
-            outbox::begin(desk, next)
-        };
-        self.writer.write(Admission::Wait, turn).await
-    }
-
-    /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
-    ///
-    /// # Errors
-    /// Not stored; nothing changed.
-    pub async fn retry_letters(&self, letter: Option<i64>, now: Timestamp) -> Result<usize, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| outbox::retry(desk, letter, now)).await
-    }
-
     /// The clock was set back by `by` and now says `now`: polls and letters that wait for an instant of the clock as it
     /// was are due so much earlier. What was planned since then and is moved, too, comes too early rather than too late.
     ///
     /// # Errors
     /// Not stored; they are due when the clock says so. Try again.
     pub async fn clock_set_back(&self, by: Duration, now: Timestamp) -> Result<(), LedgerError> {
-        let move_along = move |desk: &mut writer::Desk<'_>| {
+        let move_along = move |desk: &mut Desk<'_>| {
             polls::move_along(desk, by, now)?;
             outbox::move_along(desk, by, now)
         };
@@ -461,237 +388,6 @@ impl Ledger {
     pub fn close(self) {
         drop(self.reader);
         self.writer.close();
-    }
-}
-
-/// The ledger, open for reading. Cheap to clone; never blocks the writer.
-#[derive(Clone)]
-pub struct Reader(Arc<Mutex<Connection>>);
-
-impl Reader {
-    /// Opens an existing ledger for reading.
-    ///
-    /// # Errors
-    /// There is none at `path`, or it is not one this release can read.
-    pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        Ok(Self(Arc::new(Mutex::new(schema::open_reader(path)?))))
-    }
-
-    /// Runs `query` where blocking is allowed.
-    async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, LedgerError> {
-        let reader = self.clone();
-        let read = move || reader.read_here(query);
-        tokio::task::spawn_blocking(read).await.map_err(|_| LedgerError::Closed)?
-    }
-
-    /// Runs `query` on this thread.
-    fn read_here<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, LedgerError> {
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        query(&connection).map_err(LedgerError::read)
-    }
-
-    /// What to ask gateways about at `now` for these integrations, the longest due first, at most `limit` payments and as
-    /// many orders; and when the next after them is due.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn due_questions(
-        &self,
-        integrations: Vec<String>,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Due>, Option<Timestamp>), LedgerError> {
-        self.read(move |connection| due::questions(connection, &integrations, now, limit)).await
-    }
-
-    /// The part of a run's sweep that begins at `place`, of at most `most` subjects.
-    ///
-    /// # Errors
-    /// The ledger could not be read; the run is made up later.
-    pub async fn slice(&self, sweep: Sweep, place: Place, most: usize) -> Result<Slice, LedgerError> {
-        self.read(move |connection| sweep::slice(connection, &sweep, place, most)).await
-    }
-
-    /// What asking brought, of those `subjects` that a gateway has been asked about since `began`, by whomever.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn brought(
-        &self,
-        subjects: Vec<Subject>,
-        began: Timestamp,
-    ) -> Result<Vec<(Subject, Brought)>, LedgerError> {
-        self.read(move |connection| sweep::brought(connection, &subjects, began)).await
-    }
-
-    /// The letters to send at `now`, the oldest first, and when the next one after them is due.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn due_letters(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Letter>, Option<Timestamp>), LedgerError> {
-        self.read(move |connection| Ok((outbox::due(connection, now, limit)?, outbox::next_due(connection, now)?)))
-            .await
-    }
-
-    /// How many polls are scheduled and how many letters wait, for the status line.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn waiting(&self) -> Result<(i64, i64), LedgerError> {
-        self.read(|connection| Ok((polls::scheduled(connection)?, outbox::waiting(connection)?))).await
-    }
-
-    /// How things stand `now`, for whoever watches the daemon.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn standing(&self, now: Timestamp) -> Result<Standing, LedgerError> {
-        self.read(move |connection| counts::standing(connection, now)).await
-    }
-
-    /// The accepted keys behind the current ones. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read.
-    pub fn old_keys(&self) -> Result<Vec<OldKey>, LedgerError> {
-        self.read_here(old_keys::all)
-    }
-
-    /// When a run of this name last began and ended well, of those that began by `until`.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn last_run(&self, name: &'static str, until: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
-        self.read(move |connection| runs::last(connection, name, until)).await
-    }
-
-    /// Whether a run of this name has reported these days, so that there is nothing to count for them.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn is_reported(&self, name: &'static str, days: Days) -> Result<bool, LedgerError> {
-        self.read(move |connection| runs::is_reported(connection, name, &days)).await
-    }
-
-    /// Counts what a report about the days of `order` has to tell, all but what does not add up: that is read when the
-    /// run is concluded. Reads every payment that changed since two weeks before, and keeps none of them.
-    ///
-    /// # Errors
-    /// The ledger could not be read; the run will be made up.
-    pub async fn count_report(&self, order: ReportOrder, now: Timestamp) -> Result<Counted, LedgerError> {
-        self.read(move |connection| report::count(connection, &order, now)).await
-    }
-
-    /// Hands the payments that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read to the end.
-    pub fn payments(&self, filter: &Filter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
-        self.read_here(|connection| query::list(connection, filter, each))
-    }
-
-    /// Hands the payments whose money moved as `filter` says to `each` until it says to stop. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read to the end.
-    pub fn money(&self, filter: &MoneyFilter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
-        self.read_here(|connection| money::list(connection, filter, each))
-    }
-
-    /// Everything about the payments called `name`: a gateway key, else a reference. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read.
-    pub fn stories(&self, name: &str, integration: Option<&str>) -> Result<Vec<Story>, LedgerError> {
-        self.read_here(|connection| query::stories(connection, name, integration))
-    }
-
-    /// Hands the findings that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read to the end.
-    pub fn discrepancies(
-        &self,
-        filter: &DiscrepancyFilter,
-        each: impl FnMut(Discrepancy) -> bool,
-    ) -> Result<(), LedgerError> {
-        self.read_here(|connection| discrepancies::list(connection, filter, each))
-    }
-
-    /// The finding of this number. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read.
-    pub fn discrepancy(&self, id: i64) -> Result<Option<Discrepancy>, LedgerError> {
-        self.read_here(|connection| discrepancies::find(connection, id))
-    }
-
-    /// Verifies the ledger as it is at this moment; the daemon may go on writing. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read, for another reason than damage: that is found and told.
-    pub fn verify(&self, scope: Scope) -> Result<Verification, LedgerError> {
-        self.read_here(|connection| verify::verify(connection, scope))
-    }
-
-    /// What [`Ledger::expect`] would make of `order` now. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read.
-    pub fn would_expect(&self, order: &Expectation, on_conflict: OnConflict) -> Result<Expected, LedgerError> {
-        self.read_here(|connection| expectations::would_be(connection, order, on_conflict))
-    }
-
-    /// Whether this line of a settlement file is known. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read.
-    pub fn is_settled(&self, line: &Settlement) -> Result<bool, LedgerError> {
-        self.read_here(|connection| settlements::is_known(connection, line))
-    }
-
-    /// Hands the expected orders, newest first, to `each` until it says to stop: all, or those for which no money has
-    /// come. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read to the end.
-    pub fn expectations(&self, which: Orders, each: impl FnMut(Expectation) -> bool) -> Result<(), LedgerError> {
-        self.read_here(|connection| expectations::list(connection, which, each))
-    }
-
-    /// Hands the refused posts that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read to the end.
-    pub fn quarantine(
-        &self,
-        filter: &QuarantineFilter,
-        each: impl FnMut(Quarantined) -> bool,
-    ) -> Result<(), LedgerError> {
-        self.read_here(|connection| quarantine::list(connection, filter, each))
-    }
-
-    /// The refused post of this number, with its body. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read.
-    pub fn quarantined(&self, id: i64) -> Result<Option<(Quarantined, Vec<u8>)>, LedgerError> {
-        self.read_here(|connection| quarantine::find(connection, id))
-    }
-
-    /// Hands every letter, newest first, to `each` until it says to stop. Blocks: for commands.
-    ///
-    /// # Errors
-    /// The ledger could not be read to the end.
-    pub fn letters(&self, each: impl FnMut(LetterState) -> bool) -> Result<(), LedgerError> {
-        self.read_here(|connection| outbox::list(connection, None, each))
     }
 }
 

@@ -5,152 +5,60 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use rusqlite::{Connection, Row, params};
 
 use super::chain;
+use super::letter::{About, Attempt, Letter, LetterState, REPORT, Topic};
 use super::rows::{self, millis};
 use super::runs::{self, Reported};
 use super::writer::Desk;
+use super::{Admission, Ledger, LedgerError};
 use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
 
-/// The notice of a letter that tells what a run found. Letters about a payment have the code of their kind.
-const REPORT: &str = "report";
-
-/// A letter that is due.
-#[derive(Clone, Debug)]
-pub struct Letter {
-    /// The ledger's number for it.
-    pub id: i64,
-    /// To whom.
-    pub recipient: String,
-    /// What it tells.
-    pub about: About,
-    /// When the fact it tells was stored.
-    pub written: Timestamp,
-    /// How often it has been tried.
-    pub attempts: u32,
-    /// The same for every attempt at this letter, and for no other: tells nothing of the payment.
-    pub token: String,
-}
-
-/// What a letter tells.
-#[derive(Clone, Debug)]
-pub enum About {
-    /// That a payment has reached a state.
-    Payment {
-        /// Why it is told.
-        kind: NoticeKind,
-        /// The payment as it stands.
-        payment: Box<Payment>,
-    },
-    /// What a run found. Shared by all who are told.
-    Report(Arc<Reported>),
-}
-
-impl About {
-    /// The stable code of why the letter is written.
-    pub fn code(&self) -> String {
-        match self {
-            Self::Payment { kind, .. } => kind.code(),
-            Self::Report(_) => REPORT.to_owned(),
-        }
-    }
-}
-
-/// What a letter is about, as `mail list` shows it.
-#[derive(Clone, Debug)]
-pub enum Topic {
-    /// A payment.
-    Payment {
-        /// Why it is told.
-        kind: NoticeKind,
-        /// The payment as it stands.
-        payment: Box<Payment>,
-    },
-    /// The report about these civil days.
-    Report {
-        /// The first of them.
-        first: NaiveDate,
-        /// The last of them.
-        last: NaiveDate,
-    },
-}
-
-impl Topic {
-    /// The stable code of why the letter is written.
-    pub fn code(&self) -> String {
-        match self {
-            Self::Payment { kind, .. } => kind.code(),
-            Self::Report { .. } => REPORT.to_owned(),
-        }
+impl Ledger {
+    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
+    ///
+    /// # Errors
+    /// Not stored; look again later.
+    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| begin(desk, letter)).await
     }
 
-    /// The payment, where it is about one.
-    pub fn payment(&self) -> Option<&Payment> {
-        match self {
-            Self::Payment { payment, .. } => Some(payment),
-            Self::Report { .. } => None,
-        }
+    /// Notes what became of an attempt to send a letter.
+    ///
+    /// # Errors
+    /// Not stored; the letter will be sent again, with the same Message-ID.
+    pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
+        let code = attempt.code();
+        self.writer.write(Admission::Wait, move |desk| settle(desk, letter, &attempt, now)).await?;
+        self.counts.letters.of(&code).raise();
+        Ok(())
     }
-}
 
-/// A letter as `mail list` shows it.
-#[derive(Clone, Debug)]
-pub struct LetterState {
-    /// The ledger's number for it.
-    pub id: i64,
-    /// To whom.
-    pub recipient: String,
-    /// What it is about.
-    pub about: Topic,
-    /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn` after a try that may have reached its recipient.
-    pub state: String,
-    /// When the fact it tells was stored.
-    pub written: Timestamp,
-    /// When it is or was due.
-    pub due: Timestamp,
-    /// When it was sent, refused, given up or withdrawn.
-    pub settled: Option<Timestamp>,
-    /// How often it has been tried.
-    pub attempts: u32,
-    /// What went wrong last.
-    pub error: Option<String>,
-}
+    /// Both at once, for who carries one letter after the other: notes what became of the one, and that the `next` is
+    /// about to be sent. `false` if that has been withdrawn: do not send it.
+    ///
+    /// # Errors
+    /// Nothing was stored: settle the one before anything else is sent.
+    pub async fn next_letter(
+        &self,
+        (letter, attempt): (i64, Attempt),
+        now: Timestamp,
+        next: i64,
+    ) -> Result<bool, LedgerError> {
+        let turn = move |desk: &mut Desk<'_>| {
+            settle(desk, letter, &attempt, now)?;
+            begin(desk, next)
+        };
+        self.writer.write(Admission::Wait, turn).await
+    }
 
-/// What became of an attempt to send a letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// The post office took it.
-    Sent,
-    /// Not now; try again at this instant.
-    Deferred {
-        /// When.
-        until: Timestamp,
-        /// Why.
-        error: String,
-    },
-    /// This recipient will never get it.
-    Refused {
-        /// Why.
-        error: String,
-    },
-    /// It has been tried for long enough.
-    GivenUp {
-        /// What went wrong last.
-        error: String,
-    },
-}
-
-impl Attempt {
-    /// The stable code of what became of it.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Deferred { .. } => "deferred",
-            Self::Refused { .. } => "refused",
-            Self::GivenUp { .. } => "given-up",
-        }
+    /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
+    ///
+    /// # Errors
+    /// Not stored; nothing changed.
+    pub async fn retry_letters(&self, letter: Option<i64>, now: Timestamp) -> Result<usize, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| retry(desk, letter, now)).await
     }
 }
 
@@ -261,7 +169,7 @@ fn wanted(
 }
 
 /// Notes that a letter is about to be tried. `false` if it was withdrawn meanwhile: then it must not go.
-pub(super) fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
+fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
     let begun = desk
         .connection
         .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
@@ -270,7 +178,7 @@ pub(super) fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> 
 }
 
 /// Notes what became of an attempt. A letter that was withdrawn meanwhile is not tried again, but may have arrived.
-pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
+fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
     let (state, due, error) = match attempt {
         Attempt::Sent => ("sent", None, None),
         Attempt::Deferred { until, error } => ("waiting", Some(millis(*until)), Some(error)),
@@ -289,7 +197,7 @@ pub(super) fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: T
 
 /// Puts letters that were refused, given up or tried in vain back into the post: one, or all. A letter whose time has
 /// not come waits on: it may yet be withdrawn.
-pub(super) fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
+fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
     let again = desk
         .connection
         .prepare_cached(

@@ -37,24 +37,24 @@ pub(super) fn record(
     let found = find(desk, integration, &seen.key)?;
     let (id, known) = found.map_or((None, None), |(id, known)| (Some(id), Some(known)));
     let decision = Payment::decide(known.as_ref(), seen, terms);
+    let news = known.as_ref().is_none_or(|known| known.payment != decision.payment);
+    let replanned = known.as_ref().is_none_or(|known| known.plan != decision.plan);
 
     let id = match (id, &known) {
         (Some(id), Some(known)) => {
-            if known.payment != decision.payment {
+            if news {
                 update(desk, id, &known.payment, &decision)?;
-            } else if known.plan != decision.plan {
+            } else if replanned {
                 polls::plan(desk, id, &decision.plan)?;
             }
             id
         }
         _ => insert(desk, integration, &decision)?,
     };
-    if known.as_ref().map(|known| known.plan) != Some(decision.plan) {
+    if replanned {
         polls::planned(desk, &decision.plan, seen.at);
     }
-    let unchanged = known.as_ref().is_some_and(|known| known.payment == decision.payment);
-    let kept =
-        !unchanged || !decision.outcome.can_be_replayed() || repeats::count(desk, id, decision.outcome, seen.at)?;
+    let kept = news || !decision.outcome.can_be_replayed() || repeats::count(desk, id, decision.outcome, seen.at)?;
     if kept && decision.outcome.is_event() {
         append(desk, id, seen, body, &decision)?;
     }
@@ -72,7 +72,7 @@ pub(super) fn record(
     outbox::write(desk, (id, known.is_none()), &decision.notices, &terms.recipients, seen.at)?;
     discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
-    if known.as_ref().map(|known| &known.payment) != Some(&decision.payment) {
+    if news {
         let before = known.map(|known| known.payment);
         count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
         if decision.payment.stands_paid() {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
+use super::{Admission, Ledger, LedgerError};
 use crate::domain::{Settlement, Timestamp};
 
 /// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held, released.
@@ -23,8 +24,27 @@ pub struct Matched {
     pub waiting: u64,
 }
 
+impl Ledger {
+    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
+    ///
+    /// # Errors
+    /// Nothing was stored; the same file may be imported again.
+    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
+        let all = move |desk: &mut Desk<'_>| lines.iter().map(|line| keep(desk, line, now)).collect();
+        self.writer.write(Admission::Wait, all).await
+    }
+
+    /// Looks for the payment of every settlement line that has none, by the civil days of `zone`.
+    ///
+    /// # Errors
+    /// Nothing was matched; look again later.
+    pub async fn match_settlements(&self, zone: Tz) -> Result<Matched, LedgerError> {
+        self.writer.write(Admission::Wait, move |desk| match_waiting(desk.connection, zone)).await
+    }
+}
+
 /// Keeps a line, unless it is there. Whether it is new.
-pub(super) fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
+fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
     let integration = desk.integration(&it.integration)?;
     let kept = desk
         .connection
@@ -72,7 +92,7 @@ pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day
 /// the gateway's reference, paid on its day in `zone` or before, and not changed for longer than ten days: what was held is
 /// paid out once it is released. One line, one payment. A line that pays out less is taken for a payment for which there is
 /// no line of the right amount.
-pub(super) fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched> {
+fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched> {
     let earliest: Option<String> = connection
         .prepare_cached("SELECT min(day) FROM settlement WHERE payment_id IS NULL")?
         .query_row([], |row| row.get(0))?;

@@ -18,12 +18,14 @@ mod verify;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use tempfile::TempDir;
 
 use super::*;
 use crate::domain::schedule::Bound;
-use crate::domain::{Announce, GatewayKey, IntegrationName, Mode, Outcome, PollSchedule, Status, Step};
+use crate::domain::{
+    Announce, Expectation, GatewayKey, IntegrationName, Mode, Outcome, Payment, PollSchedule, Settlement, Status, Step,
+};
 use crate::protocol::zimbabwe::{Fields, Rule, hash};
 use crate::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Setup};
 

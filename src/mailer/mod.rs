@@ -15,7 +15,7 @@ mod wording;
 pub use directory::Directory;
 pub use letter::{ComposeError, Composed, Letter, compose, compose_test};
 pub use postman::{MailerSettings, Postman, Way, send_test};
-pub use shown::{is_hidden, shown};
+pub use shown::shown;
 pub use smtp::{Security, Smtp, SmtpSettings, probe};
 
 /// Where letters go.

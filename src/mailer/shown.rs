@@ -1,7 +1,7 @@
 //! Text from outside, made fit to be seen: nothing hidden, nothing that turns the line around, nothing endless.
 //! It decides what people see, never what is stored.
 
-pub use crate::domain::is_hidden;
+use crate::domain::is_hidden;
 
 /// Text as a person may see it on one line: without hidden characters, with single plain blanks between words.
 pub fn shown(text: &str) -> String {

@@ -238,8 +238,7 @@ impl Poller {
                 self.heard.push((subject, origin, heard));
             }
             Err(error) => {
-                tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
-                host.close(AFTER_A_BUG);
+                host.close(after_a_panic(&error));
                 self.asking.remove(&subject);
             }
         }
@@ -272,10 +271,7 @@ impl Poller {
                 self.hosts.values_mut().for_each(Host::forget);
                 (store, None)
             }
-            Err(error) => {
-                tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
-                (error.id(), Some(AFTER_A_BUG))
-            }
+            Err(error) => (error.id(), Some(after_a_panic(&error))),
         };
         let Some((subject, origin)) = self.open.remove(&store) else { return };
         self.asking.remove(&subject);
@@ -285,6 +281,12 @@ impl Poller {
             host.close(patience);
         }
     }
+}
+
+/// Tells of a task that ended by a panic. Returns how long its gateway is left alone.
+fn after_a_panic(error: &JoinError) -> Duration {
+    tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
+    AFTER_A_BUG
 }
 
 /// Waits until `instant` by the wall clock, for ever if there is none; the heartbeat catches a clock that steps.

@@ -12,8 +12,8 @@ use super::super::exit::Exit;
 use super::super::output::{self, Table};
 use super::super::when::stamp;
 use super::{of_post, peer};
+use crate::domain::is_hidden;
 use crate::ledger::{LedgerError, Quarantined, Reader};
-use crate::mailer::is_hidden;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {

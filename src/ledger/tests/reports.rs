@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::domain::{Checked, Class, Days, Finding, Mode};
-use crate::ledger::report;
+use crate::ledger::{report, report_findings};
 
 const OWNER: &str = "owner@shop.example";
 
@@ -41,7 +41,7 @@ impl House {
     /// Opens a finding about the payment with this row number, as a run does.
     async fn find(&self, payment: Option<i64>, class: Class, found: &str, now: Timestamp) {
         let finding = Finding { class, expected: "25.00".into(), found: found.into() };
-        let open = move |desk: &mut writer::Desk<'_>| {
+        let open = move |desk: &mut Desk<'_>| {
             let integration = desk.integration(&shop())?;
             discrepancies::open(desk, integration, payment, std::slice::from_ref(&finding), now)
         };
@@ -171,7 +171,7 @@ async fn findings_are_new_once_then_carried_then_resolved() {
     house.find(Some(1), Class::DuplicatePayment, "two", at(90_000)).await;
     let tomorrow = Days::one(today().succ_opt().unwrap(), chrono_tz::UTC);
     house.conclude(tomorrow, at(2 * 86_400)).await;
-    let settle = |desk: &mut writer::Desk<'_>| discrepancies::settle(desk, 1, 1, &[Class::Underpaid], at(200_000));
+    let settle = |desk: &mut Desk<'_>| discrepancies::settle(desk, 1, 1, &[Class::Underpaid], at(200_000));
     house.ledger.writer.write(Admission::Wait, settle).await.unwrap();
     let after = Days::one(tomorrow.last().succ_opt().unwrap(), chrono_tz::UTC);
     house.conclude(after, at(3 * 86_400)).await;
@@ -289,7 +289,7 @@ async fn what_a_report_reads_is_read_by_an_index() {
     assert!(window.contains("settlement USING COVERING INDEX settlement_by_payment"), "{window}");
     let held = plan(&report::held_statement(), &[]);
     assert!(held.contains("payment USING INDEX payment_open"), "{held}");
-    let [open, resolved] = report::finding_statements();
+    let [open, resolved] = report_findings::statements();
     let (open, resolved) = (plan(&open, &[]), plan(&resolved, &[0]));
     assert!(open.contains("discrepancy_open") && !open.contains("SCAN discrepancy\n"), "{open}");
     assert!(resolved.contains("discrepancy_by_resolution (resolved>?)"), "{resolved}");

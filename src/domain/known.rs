@@ -1,0 +1,282 @@
+//! What is known of a payment, and what the next word of it makes of that, by who says it: a post, a gateway that was
+//! asked, the shop. The parts of [`Payment::decide`].
+
+use std::time::Duration;
+
+use super::{
+    Announce, Channel, Class, Condition, Decision, Finding, Notice, NoticeKind, Observation, Outcome, Pace, Payment,
+    PollPlan, Seen, Status, Terms, Timestamp, Trust, WireStatus,
+};
+
+/// What a payment and its poll plan were before an observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The payment so far.
+    pub payment: Payment,
+    /// The last state that the gateway itself confirmed, whatever has been claimed since.
+    pub proven: Option<Status>,
+    /// When the gateway is to be asked about it.
+    pub plan: PollPlan,
+}
+
+/// The first word of a payment.
+pub(super) fn open(seen: &Observation, terms: &Terms) -> Decision {
+    let payment = Payment::opened(seen, terms.currency, terms.mode);
+    let unrecognised = seen.status == Status::Unknown;
+    Decision {
+        outcome: if unrecognised { Outcome::Unrecognised } else { Outcome::Opened },
+        plan: match seen.channel {
+            Channel::Poll | Channel::Trace => {
+                terms.schedule.watch(&payment.key, payment.status, payment.trust, Some(seen.at), seen.at)
+            }
+            Channel::Post | Channel::Button | Channel::Import => {
+                plan_after_claim(&payment, None, unrecognised || !seen.channel.is_post(), terms, seen.at)
+            }
+        },
+        withdrawn: Vec::new(),
+        notices: notices_of_claim(&payment, terms, seen.at),
+        findings: if unrecognised { vec![unknown_word(seen)] } else { Vec::new() },
+        settled: &[],
+        payment,
+    }
+}
+
+impl Known {
+    /// The shop says that it has begun this payment. We know.
+    pub(super) fn hear_shop(&self) -> Decision {
+        Decision {
+            outcome: Outcome::Agreed,
+            payment: self.payment.clone(),
+            plan: self.plan,
+            withdrawn: Vec::new(),
+            notices: Vec::new(),
+            findings: Vec::new(),
+            settled: &[],
+        }
+    }
+
+    /// Somebody posted an authentic message about this payment.
+    pub(super) fn hear_claim(&self, seen: &Observation, terms: &Terms) -> Decision {
+        let (before, now) = (&self.payment, seen.at);
+        let differences = before.facts.differences(&seen.facts);
+        let unchanged = |outcome, plan| Decision {
+            outcome,
+            payment: if differences.is_empty() { before.completed(seen) } else { before.clone() },
+            plan,
+            withdrawn: Vec::new(),
+            notices: Vec::new(),
+            findings: Vec::new(),
+            settled: &[],
+        };
+        let ask_now = || plan_after_claim(before, Some(&self.plan), true, terms, now);
+        if !differences.is_empty() {
+            let findings = differences.iter().map(|it| contradiction(it.field, &it.known, &it.seen)).collect();
+            return Decision { findings, ..unchanged(Outcome::Contradicted, ask_now()) };
+        }
+        match before.status.observe(seen.status) {
+            Seen::Repeat if before.is_unproven() && self.plan.due.is_none() => unchanged(Outcome::Repeated, ask_now()),
+            Seen::Repeat => unchanged(Outcome::Repeated, self.plan),
+            Seen::Regress => unchanged(Outcome::Regressed, ask_now()),
+            Seen::Unknown => {
+                Decision { findings: vec![unknown_word(seen)], ..unchanged(Outcome::Unrecognised, ask_now()) }
+            }
+            Seen::Move => {
+                let payment = before.moved(seen);
+                Decision {
+                    outcome: Outcome::Moved,
+                    plan: plan_after_claim(&payment, Some(&self.plan), false, terms, now),
+                    withdrawn: vec![NoticeKind::Unconfirmed(before.status)],
+                    notices: notices_of_claim(&payment, terms, now),
+                    findings: paid_late(before.status, seen.status),
+                    settled: &[],
+                    payment,
+                }
+            }
+        }
+    }
+
+    /// We asked the gateway about this payment, and this is its answer.
+    pub(super) fn hear_answer(&self, seen: &Observation, terms: &Terms) -> Decision {
+        let (before, now) = (&self.payment, seen.at);
+        let verdict = before.status.observe(seen.status);
+        let claim_was_unproven = before.trust != Trust::Confirmed;
+        let undoes_money = self.proven.is_some_and(Status::has_had_money) && !seen.status.has_had_money();
+        let holds = verdict == Seen::Unknown || (verdict == Seen::Regress && (!claim_was_unproven || undoes_money));
+        if holds {
+            let (plan, last) = self.asked_in_vain(terms, now);
+            let finding = if verdict == Seen::Unknown {
+                unknown_word(seen)
+            } else {
+                Finding {
+                    class: Class::StatusMismatch,
+                    expected: before.status.code().into(),
+                    found: seen.status.code().into(),
+                }
+            };
+            return Decision {
+                outcome: if verdict == Seen::Unknown { Outcome::Unrecognised } else { Outcome::Regressed },
+                payment: before.clone(),
+                plan,
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: std::iter::once(finding).chain(last).collect(),
+                settled: &[],
+            };
+        }
+
+        let retracted = verdict == Seen::Regress;
+        if retracted && seen.asked.is_some_and(|asked| asked <= before.last_changed) {
+            // The claim came while the question was under way: the answer is older and says nothing of it.
+            let plan = plan_after_claim(before, Some(&self.plan), true, terms, now);
+            return Decision {
+                outcome: Outcome::Agreed,
+                payment: before.clone(),
+                plan: PollPlan { asked: Some(now), ..plan },
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: Vec::new(),
+                settled: &[],
+            };
+        }
+        let differences = before.facts.differences(&seen.facts);
+        let moved = before.status != seen.status;
+        if !moved && !claim_was_unproven && differences.is_empty() {
+            let (plan, last) = self.asked_in_vain(terms, now);
+            return Decision {
+                outcome: Outcome::Agreed,
+                payment: before.clone(),
+                plan,
+                withdrawn: Vec::new(),
+                notices: Vec::new(),
+                findings: last.into_iter().collect(),
+                settled: &[Class::StatusMismatch],
+            };
+        }
+
+        let payment = before.moved(seen);
+        let outcome = match (retracted || !differences.is_empty(), moved) {
+            (true, _) => Outcome::Corrected,
+            (false, true) => Outcome::Moved,
+            (false, false) => Outcome::Confirmed,
+        };
+        let mut findings: Vec<Finding> =
+            differences.into_iter().map(|it| contradiction(it.field, &it.seen, &it.known)).collect();
+        if retracted {
+            findings.push(contradiction("status", seen.status.code(), before.status.code()));
+        }
+        findings.extend(paid_late(before.status, seen.status));
+        let mut withdrawn = vec![NoticeKind::Unconfirmed(before.status)];
+        let mut notices = Vec::new();
+        if retracted {
+            withdrawn.push(NoticeKind::Reported(before.status));
+            let kind = NoticeKind::Corrected(payment.status);
+            notices.push(Notice { kind, due: now, condition: Condition::IfToldMore(payment.status) });
+        }
+        if terms.notify_on.contains(&payment.status) {
+            let condition = if retracted {
+                Condition::UnlessToldMore(payment.status)
+            } else {
+                Condition::UnlessReported(payment.status)
+            };
+            notices.push(Notice { kind: NoticeKind::Reached(payment.status), due: now, condition });
+        }
+        Decision {
+            outcome,
+            plan: terms.schedule.watch(&payment.key, payment.status, payment.trust, Some(now), now),
+            withdrawn,
+            notices,
+            findings,
+            settled: settled_by(payment.status),
+            payment,
+        }
+    }
+
+    /// The gateway was asked and did not answer in a way that proves anything: when to ask again, not before
+    /// `retry_after`, and the finding that is due if that was the last time.
+    pub fn unanswered(
+        &self,
+        terms: &Terms,
+        now: Timestamp,
+        retry_after: Option<Duration>,
+    ) -> (PollPlan, Option<Finding>) {
+        let (mut plan, last) = self.asked_in_vain(terms, now);
+        if let (Some(due), Some(wait)) = (plan.due, retry_after) {
+            plan.due = Some(due.max(now + wait));
+        }
+        (plan, last)
+    }
+
+    /// The next date on the schedule after a poll that changed nothing, and the finding at its end.
+    fn asked_in_vain(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
+        let payment = &self.payment;
+        let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
+        // A run asks beyond the schedule; what stands at its end was said when it came.
+        let said = self.plan.pace == Pace::Watch
+            && self.plan.asked.is_some_and(|at| terms.schedule.is_over(&self.plan, payment.status, payment.trust, at));
+        let open_end = plan.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
+        (plan, open_end.then(|| payment.left_open()))
+    }
+}
+
+/// When to ask about a payment after a post: at once if it claims something or looks odd, else as it grows older.
+fn plan_after_claim(payment: &Payment, plan: Option<&PollPlan>, odd: bool, terms: &Terms, now: Timestamp) -> PollPlan {
+    if !terms.confirmable {
+        PollPlan::none(now)
+    } else if odd || payment.status.wants_confirmation() {
+        terms.schedule.confirm_now(&payment.key, plan, now)
+    } else {
+        terms.schedule.watch(&payment.key, payment.status, payment.trust, plan.and_then(|plan| plan.asked), now)
+    }
+}
+
+/// What the merchant is told of a state that only a post vouches for.
+fn notices_of_claim(payment: &Payment, terms: &Terms, now: Timestamp) -> Vec<Notice> {
+    let status = payment.status;
+    if !terms.notify_on.contains(&status) {
+        return Vec::new();
+    }
+    let notice = |kind, due| vec![Notice { kind, due, condition: Condition::Always }];
+    match (payment.trust, terms.announce) {
+        (Trust::Unconfirmable | Trust::Confirmed, _) => notice(NoticeKind::Reached(status), now),
+        (Trust::Reported, Announce::Reported) => notice(NoticeKind::Reported(status), now),
+        (Trust::Reported, Announce::Confirmed) if status.wants_confirmation() => {
+            notice(NoticeKind::Unconfirmed(status), now + terms.announce_after)
+        }
+        (Trust::Reported, Announce::Confirmed) => Vec::new(),
+    }
+}
+
+/// The post and the gateway, or two posts, disagree on `field`.
+fn contradiction(field: &str, expected: &str, found: &str) -> Finding {
+    Finding {
+        class: Class::ContradictingPost,
+        expected: format!("{field} {expected}"),
+        found: format!("{field} {found}"),
+    }
+}
+
+/// A status word nobody documented.
+fn unknown_word(seen: &Observation) -> Finding {
+    let word = seen.wire_status.as_ref().map_or("", WireStatus::as_str);
+    Finding { class: Class::StatusMismatch, expected: "a documented status".into(), found: format!("status {word:?}") }
+}
+
+/// What the gateway's own word for `status` settles.
+const fn settled_by(status: Status) -> &'static [Class] {
+    if status.is_pending() {
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::PaidLate]
+    } else if status.has_had_money() {
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::StuckPending]
+    } else {
+        &[Class::StatusMismatch, Class::PaidUnconfirmed, Class::StuckPending, Class::PaidLate]
+    }
+}
+
+/// Money came after the payment had been given up.
+fn paid_late(before: Status, after: Status) -> Vec<Finding> {
+    if before.is_dead() && (after.is_paid() || after == Status::Disputed) {
+        vec![Finding { class: Class::PaidLate, expected: before.code().into(), found: after.code().into() }]
+    } else {
+        Vec::new()
+    }
+}

@@ -1,0 +1,148 @@
+//! One letter in the outbox: what it tells, to whom, and what became of it.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+
+use super::runs::Reported;
+use crate::domain::{NoticeKind, Payment, Timestamp};
+
+/// The notice of a letter that tells what a run found. Letters about a payment have the code of their kind.
+pub(super) const REPORT: &str = "report";
+
+/// A letter that is due.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The ledger's number for it.
+    pub id: i64,
+    /// To whom.
+    pub recipient: String,
+    /// What it tells.
+    pub about: About,
+    /// When the fact it tells was stored.
+    pub written: Timestamp,
+    /// How often it has been tried.
+    pub attempts: u32,
+    /// The same for every attempt at this letter, and for no other: tells nothing of the payment.
+    pub token: String,
+}
+
+/// What a letter tells.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// That a payment has reached a state.
+    Payment {
+        /// Why it is told.
+        kind: NoticeKind,
+        /// The payment as it stands.
+        payment: Box<Payment>,
+    },
+    /// What a run found. Shared by all who are told.
+    Report(Arc<Reported>),
+}
+
+impl About {
+    /// The stable code of why the letter is written.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Payment { kind, .. } => kind.code(),
+            Self::Report(_) => REPORT.to_owned(),
+        }
+    }
+}
+
+/// What a letter is about, as `mail list` shows it.
+#[derive(Clone, Debug)]
+pub enum Topic {
+    /// A payment.
+    Payment {
+        /// Why it is told.
+        kind: NoticeKind,
+        /// The payment as it stands.
+        payment: Box<Payment>,
+    },
+    /// The report about these civil days.
+    Report {
+        /// The first of them.
+        first: NaiveDate,
+        /// The last of them.
+        last: NaiveDate,
+    },
+}
+
+impl Topic {
+    /// The stable code of why the letter is written.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Payment { kind, .. } => kind.code(),
+            Self::Report { .. } => REPORT.to_owned(),
+        }
+    }
+
+    /// The payment, where it is about one.
+    pub fn payment(&self) -> Option<&Payment> {
+        match self {
+            Self::Payment { payment, .. } => Some(payment),
+            Self::Report { .. } => None,
+        }
+    }
+}
+
+/// A letter as `mail list` shows it.
+#[derive(Clone, Debug)]
+pub struct LetterState {
+    /// The ledger's number for it.
+    pub id: i64,
+    /// To whom.
+    pub recipient: String,
+    /// What it is about.
+    pub about: Topic,
+    /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn` after a try that may have reached its recipient.
+    pub state: String,
+    /// When the fact it tells was stored.
+    pub written: Timestamp,
+    /// When it is or was due.
+    pub due: Timestamp,
+    /// When it was sent, refused, given up or withdrawn.
+    pub settled: Option<Timestamp>,
+    /// How often it has been tried.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+/// What became of an attempt to send a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// The post office took it.
+    Sent,
+    /// Not now; try again at this instant.
+    Deferred {
+        /// When.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// This recipient will never get it.
+    Refused {
+        /// Why.
+        error: String,
+    },
+    /// It has been tried for long enough.
+    GivenUp {
+        /// What went wrong last.
+        error: String,
+    },
+}
+
+impl Attempt {
+    /// The stable code of what became of it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Deferred { .. } => "deferred",
+            Self::Refused { .. } => "refused",
+            Self::GivenUp { .. } => "given-up",
+        }
+    }
+}
