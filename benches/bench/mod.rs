@@ -7,6 +7,7 @@ pub mod child;
 pub mod fastcgi;
 pub mod gateway;
 pub mod house;
+pub mod least;
 pub mod letterbox;
 pub mod load;
 pub mod machine;
