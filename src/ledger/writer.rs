@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -60,9 +61,6 @@ struct Memory {
     quarantined: HashMap<i64, Tally>,
     woken: Woken,
 }
-
-/// Where the next work comes from, if one waits already.
-type Source<'a> = &'a mut dyn FnMut() -> Option<Box<dyn Work>>;
 
 /// Who has something to do once the group is on disk.
 #[derive(Clone, Copy, Default)]
@@ -251,7 +249,7 @@ impl Writer {
 fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bells, counts: &Counts) {
     let mut group = Vec::with_capacity(GROUP);
     while works.blocking_recv_many(&mut group, GROUP) > 0 {
-        desk.write_group(&mut group, &mut || works.try_recv().ok(), counts);
+        desk.write_group(&mut group, counts);
         let woken = std::mem::take(&mut desk.memory.woken);
         if woken.poller {
             bells.poller.notify_one();
@@ -268,25 +266,22 @@ fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bel
 
 impl Desk<'_> {
     /// One commit for all; if one of them cannot be applied, each gets a commit of its own.
-    fn write_group(&mut self, group: &mut Vec<Box<dyn Work>>, more: Source<'_>, counts: &Counts) {
-        let mut commit = |works: &mut Vec<Box<dyn Work>>, more: Source<'_>| {
+    fn write_group(&mut self, group: &mut Vec<Box<dyn Work>>, counts: &Counts) {
+        let mut commit = |works: &mut [Box<dyn Work>]| {
             let begun = Instant::now();
-            let result = self.commit(works, more);
+            let result = self.commit(works);
             match result {
                 Ok(()) => counts.committed(works.len(), begun.elapsed()),
                 Err(_) => counts.failures.raise(),
             }
             result
         };
-        match commit(group, more) {
+        match commit(group) {
             Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
             Err(error) if group.len() > 1 && blames_one(&error) => {
-                for work in group.drain(..) {
-                    let mut alone = vec![work];
-                    let result = commit(&mut alone, &mut || None).map_err(LedgerError::written);
-                    if let Some(work) = alone.pop() {
-                        work.answer(result);
-                    }
+                for mut work in group.drain(..) {
+                    let result = commit(slice::from_mut(&mut work)).map_err(LedgerError::written);
+                    work.answer(result);
                 }
             }
             Err(error) => {
@@ -296,8 +291,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Folds the write-ahead log into the ledger, if it has grown long. Nobody waits for that: everything in it has been
-    /// answered, and while this thread waits for the disk, the next group gathers.
+    /// Folds the write-ahead log into the ledger, if it has grown long. Those whose words are in it have been answered;
+    /// what comes meanwhile gathers for the next group.
     fn fold_log(&mut self) {
         let pages = self.log.pages.load(Ordering::Relaxed);
         if pages < self.log.folded {
@@ -313,17 +308,16 @@ impl Desk<'_> {
     }
 
     /// Applies `works` in one transaction that is on disk when this returns `Ok`, and has left no trace otherwise.
-    fn commit(&mut self, works: &mut Vec<Box<dyn Work>>, more: Source<'_>) -> rusqlite::Result<()> {
+    fn commit(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
         let woken = self.memory.woken;
-        let result = self.apply(works, more);
+        let result = self.apply(works);
         if result.is_err() {
             self.memory = Memory { woken, ..Memory::default() };
         }
         result
     }
 
-    /// What arrives meanwhile is taken along: it would wait for this commit anyway, and then need one of its own.
-    fn apply(&mut self, works: &mut Vec<Box<dyn Work>>, more: Source<'_>) -> rusqlite::Result<()> {
+    fn apply(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
         // The statements that stay ready borrow the connection, too; nobody opens a second transaction.
         let transaction = Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
         // Read inside the transaction: from here on nobody else writes.
@@ -331,13 +325,8 @@ impl Desk<'_> {
         if self.memory.foreign != foreign {
             self.memory = Memory { foreign, woken: self.memory.woken, ..Memory::default() };
         }
-        let mut at = 0;
-        while let Some(work) = works.get_mut(at) {
+        for work in works {
             work.apply(self)?;
-            at += 1;
-            if at == works.len() && at < GROUP {
-                works.extend(more());
-            }
         }
         transaction.commit()
     }
