@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::chain;
 use super::letter::{About, Attempt, Letter, LetterState, REPORT, Topic};
@@ -198,13 +198,14 @@ fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -
 /// Puts letters that were refused, given up or tried in vain back into the post: one, or all. A letter whose time has
 /// not come waits on: it may yet be withdrawn.
 fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
+    let such = if letter.is_some() { "id = ?2" } else { "TRUE" };
     let again = desk
         .connection
-        .prepare_cached(
-            "UPDATE outbox SET state = 'waiting', due = ?2, settled = NULL \
-             WHERE (?1 IS NULL OR id = ?1) AND (state IN ('refused', 'given-up') OR (state = 'waiting' AND attempts > 0))",
-        )?
-        .execute(params![letter, millis(now)])?;
+        .prepare_cached(&format!(
+            "UPDATE outbox SET state = 'waiting', due = ?1, settled = NULL \
+             WHERE {such} AND (state IN ('refused', 'given-up') OR (state = 'waiting' AND attempts > 0))"
+        ))?
+        .execute(params_from_iter([Some(millis(now)), letter].into_iter().flatten()))?;
     desk.wake_mailer();
     Ok(again)
 }
@@ -292,14 +293,8 @@ pub(super) fn list(
     payment: Option<i64>,
     mut each: impl FnMut(LetterState) -> bool,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {}, outbox.id, notice, written, outbox.due, settled, first_day, last_day, recipient, state, attempts, \
-         error FROM outbox LEFT JOIN payment ON payment.id = outbox.payment_id \
-         LEFT JOIN integration ON integration.id = integration_id LEFT JOIN run ON run.id = outbox.run_id \
-         WHERE ?1 IS NULL OR outbox.payment_id = ?1 ORDER BY outbox.id DESC",
-        rows::PAYMENT
-    ))?;
-    let mut letters = statement.query([payment])?;
+    let mut statement = connection.prepare_cached(&list_statement(payment.is_some()))?;
+    let mut letters = statement.query(params_from_iter(payment))?;
     while let Some(row) = letters.next()? {
         let about = if row.get_ref(NOTICE)?.as_str()? == REPORT {
             let day = |at| rows::text(row, at, |text| text.parse().ok());
@@ -324,6 +319,18 @@ pub(super) fn list(
         }
     }
     Ok(())
+}
+
+/// All letters; or those about one payment, by its own index: one condition for both would read them all.
+pub(super) fn list_statement(of_one: bool) -> String {
+    let such = if of_one { "outbox.payment_id = ?1" } else { "TRUE" };
+    format!(
+        "SELECT {}, outbox.id, notice, written, outbox.due, settled, first_day, last_day, recipient, state, attempts, \
+         error FROM outbox LEFT JOIN payment ON payment.id = outbox.payment_id \
+         LEFT JOIN integration ON integration.id = integration_id LEFT JOIN run ON run.id = outbox.run_id \
+         WHERE {such} ORDER BY outbox.id DESC",
+        rows::PAYMENT
+    )
 }
 
 /// How many letters wait.

@@ -223,6 +223,8 @@ async fn what_is_read_often_is_read_by_an_index() {
     assert!(story.contains("payment USING INDEX payment_by_reference (reference=?)"), "{story}");
     let story = plan(&file, &query::stories_statement("gateway_reference"), params!["1002", None::<String>]);
     assert!(story.contains("payment USING INDEX payment_by_gateway_reference (gateway_reference=?)"), "{story}");
+    let told = plan(&file, &outbox::list_statement(true), [1]);
+    assert!(told.contains("outbox USING INDEX sqlite_autoindex_outbox_1 (payment_id=?)"), "{told}");
     let open = plan(&file, &crate::ledger::sweep::open_statement(), params!["shop", 0, 9, 0]);
     assert!(open.contains("payment USING INDEX payment_open (id>?)"), "{open}");
     assert!(!open.contains("TEMP B-TREE"), "{open}");
