@@ -10,125 +10,14 @@ use crate::domain::{
     Announce, Class, Condition, Evidence, Notice, NoticeKind, Origin, Outcome, Pace, PollSchedule, Reference, Step,
 };
 
+#[path = "payment_life.rs"]
+mod life;
 #[path = "payment_plans.rs"]
 mod plans;
 #[path = "payment_properties.rs"]
 mod properties;
 
-const MINUTE: Duration = Duration::from_mins(1);
-const POLL_URL: &str = "https://www.paynow.co.zw/Interface/CheckPayment/?guid=06f656ab-ed60-4a03-8373-a3321b4b3e68";
-
-fn start() -> Timestamp {
-    Timestamp::from_timestamp(1_790_000_000, 0).unwrap()
-}
-
-fn terms() -> Terms {
-    Terms {
-        currency: "USD".parse().unwrap(),
-        mode: Mode::Live,
-        announce: Announce::Confirmed,
-        announce_after: 15 * MINUTE,
-        tolerance: crate::domain::Amount::ZERO,
-        notify_on: vec![Status::Paid, Status::AwaitingDelivery, Status::Disputed, Status::Refunded],
-        recipients: vec!["owner@shop.example".into()],
-        confirmable: true,
-        schedule: Arc::new(PollSchedule {
-            confirm: vec![Duration::ZERO, Duration::from_secs(5)],
-            pending: vec![Step { every: MINUTE, bound: Bound::Times(2) }],
-            held: vec![Step { every: 60 * MINUTE, bound: Bound::Times(2) }],
-            gap: Duration::from_secs(5),
-        }),
-    }
-}
-
-fn facts(amount: &str) -> Facts {
-    Facts {
-        reference: Some(Reference::parse("INV-32").unwrap()),
-        gateway_reference: Some(crate::domain::GatewayReference::parse("35216224").unwrap()),
-        amount: Some(amount.parse().unwrap()),
-        amount_paid: None,
-        method: None,
-    }
-}
-
-fn seen(channel: Channel, status: Status, at: Timestamp) -> Observation {
-    let url = PollUrl::parse(POLL_URL, &"https://www.paynow.co.zw".parse::<Origin>().unwrap()).unwrap();
-    Observation {
-        integration: IntegrationName::parse("shop").unwrap(),
-        key: url.key(),
-        at,
-        asked: None,
-        channel,
-        evidence: Evidence::Sha512,
-        status,
-        wire_status: Some(
-            WireStatus::parse(if status == Status::Unknown { "On Hold" } else { status.code() }).unwrap(),
-        ),
-        facts: facts("25.00"),
-        poll_url: Some(url),
-        said_at: None,
-        body: Vec::new(),
-    }
-}
-
-/// A payment and what was last decided about it, minute by minute.
-struct Life {
-    terms: Terms,
-    known: Option<Known>,
-    now: Timestamp,
-}
-
-impl Life {
-    fn under(terms: Terms) -> Self {
-        Self { terms, known: None, now: start() }
-    }
-
-    fn new() -> Self {
-        Self::under(terms())
-    }
-
-    /// A payment that the gateway has confirmed at `status`.
-    fn confirmed(status: Status) -> Self {
-        let mut life = Self::new();
-        life.post(status);
-        life.poll(status);
-        life
-    }
-
-    fn hear(&mut self, seen: &Observation) -> Decision {
-        self.now = seen.at.max(self.now) + MINUTE;
-        let decision = Payment::decide(self.known.as_ref(), seen, &self.terms);
-        let payment = decision.payment.clone();
-        let before = self.known.take().and_then(|known| known.proven);
-        let proven = if payment.trust == Trust::Confirmed { Some(payment.status) } else { before };
-        self.known = Some(Known { payment, proven, plan: decision.plan });
-        decision
-    }
-
-    fn post(&mut self, status: Status) -> Decision {
-        self.hear(&seen(Channel::Post, status, self.now))
-    }
-
-    fn poll(&mut self, status: Status) -> Decision {
-        self.hear(&seen(Channel::Poll, status, self.now))
-    }
-
-    fn payment(&self) -> &Payment {
-        &self.known.as_ref().unwrap().payment
-    }
-
-    fn stands(&self) -> (Status, Trust) {
-        (self.payment().status, self.payment().trust)
-    }
-}
-
-fn classes(decision: &Decision) -> Vec<Class> {
-    decision.findings.iter().map(|finding| finding.class).collect()
-}
-
-fn kinds(decision: &Decision) -> Vec<NoticeKind> {
-    decision.notices.iter().map(|notice| notice.kind).collect()
-}
+use life::*;
 
 #[test]
 fn the_first_post_opens_the_payment_and_asks_the_gateway_at_once() {
