@@ -105,6 +105,9 @@ impl Ledger {
 pub(super) const EXPECTATION: &str = "expectation.id, integration.name, expectation.reference, expectation.amount, \
      expectation.currency, expectation.mode, expectation.created, expectation.due, expectation.poll_url, expectation.trace";
 
+/// How many columns [`EXPECTATION`] has.
+pub(super) const EXPECTATION_COLUMNS: usize = 10;
+
 /// Stores what is expected, and begins to look for it.
 fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::Result<Expected> {
     let Booking { expected, proof, terms, on_conflict } = booking;

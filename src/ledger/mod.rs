@@ -30,6 +30,7 @@ mod runs;
 mod schema;
 mod settlements;
 mod snapshot;
+mod snapshot_rows;
 mod statements;
 mod sweep;
 mod traces;

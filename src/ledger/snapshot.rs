@@ -7,10 +7,14 @@ use chrono::{NaiveDate, TimeDelta};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
 
+use super::expectations::{self, EXPECTATION_COLUMNS};
 use super::rows::{self, millis};
-use super::{LedgerError, Reader, expectations, schema};
+use super::snapshot_rows::{
+    FURTHER, HELD, OF_PAYMENTS, STANDS, held, held_of_payment, maybe_day, orders_statement, payments_statement,
+};
+use super::{LedgerError, Reader, schema};
 use crate::domain::compare::{Account, Line, Order, PaidOut, Payouts};
-use crate::domain::{Class, GatewayKey, Held, IntegrationName, Known, Reference, Standing, Timestamp};
+use crate::domain::{GatewayKey, Held, IntegrationName, Known, Reference, Timestamp};
 
 /// What a finding is about: one payment, one order, or an integration as a whole. Only a [`Snapshot`] makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +212,8 @@ impl Snapshot {
             let only = span.integration.as_ref().map(IntegrationName::as_str);
             let mut found = statement.query(params![millis(span.changed_since), only])?;
             // Both in the order of the payments, so that one walk finds what belongs together.
-            let mut record = self.connection.prepare(&format!("{HELD} {OF_PAYMENTS}"))?;
+            let mut record =
+                self.connection.prepare(&format!("{HELD} {OF_PAYMENTS} AND {STANDS} ORDER BY payment_id"))?;
             let mut record = record.query([])?;
             let mut next = record.next()?.map(held_of_payment).transpose()?;
             let mut here = Vec::new();
@@ -358,83 +363,4 @@ impl Snapshot {
             || -> rusqlite::Result<Vec<T>> { self.connection.prepare(statement)?.query_map(values, each)?.collect() };
         read().map_err(LedgerError::read)
     }
-}
-
-/// Where the further columns of [`payments_statement`] begin, behind those of a known payment.
-const FURTHER: usize = rows::PAYMENT_COLUMNS + rows::KNOWN_COLUMNS;
-
-/// How many columns an expectation has.
-const EXPECTATION_COLUMNS: usize = 10;
-
-/// Findings on record that a comparison has to know of: open, or resolved by a person.
-const STANDS: &str = "(state = 'open' OR actor IS NOT NULL)";
-
-/// The columns that [`held`] reads, in its order.
-const HELD: &str = "SELECT id, class, subject, expected, found, state = 'open', payment_id FROM discrepancy";
-
-/// Of all payments, in their order.
-const OF_PAYMENTS: &str = "INDEXED BY discrepancy_by_payment WHERE payment_id IS NOT NULL AND \
-     (state = 'open' OR actor IS NOT NULL) ORDER BY payment_id";
-
-/// What changed since, what is still asked about, and what has an open finding; each with the order that names it, else
-/// the one of its reference.
-pub(super) fn payments_statement() -> String {
-    format!(
-        "SELECT {}, {}, payment.integration_id, EXISTS (SELECT 1 FROM settlement WHERE settlement.payment_id = payment.id), \
-         expectation.payment_id IS NOT NULL, {} FROM payment JOIN integration ON integration.id = payment.integration_id \
-         LEFT JOIN expectation ON expectation.id = coalesce( \
-         (SELECT min(named.id) FROM expectation AS named WHERE named.payment_id = payment.id), \
-         (SELECT ours.id FROM expectation AS ours WHERE ours.integration_id = payment.integration_id \
-         AND ours.reference = payment.reference)) \
-         WHERE payment.id IN (SELECT id FROM payment WHERE last_changed >= ?1 \
-         UNION ALL SELECT id FROM payment WHERE poll_due IS NOT NULL \
-         UNION ALL SELECT payment_id FROM discrepancy WHERE state = 'open' AND payment_id IS NOT NULL) \
-         AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
-        rows::PAYMENT,
-        rows::KNOWN,
-        expectations::EXPECTATION
-    )
-}
-
-/// Orders taken or looked for since, that no payment is known to pay, and those that have an open finding.
-fn orders_statement() -> String {
-    let money = "IN ('paid', 'awaiting-delivery', 'delivered', 'disputed', 'refunded')";
-    format!(
-        "SELECT {}, trace_answer IS 'not-found', expectation.payment_id IS NOT NULL OR EXISTS (SELECT 1 FROM payment \
-         WHERE payment.reference = expectation.reference AND payment.integration_id = expectation.integration_id), \
-         EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id AND status {money}) \
-         OR EXISTS (SELECT 1 FROM payment WHERE payment.reference = expectation.reference \
-         AND payment.integration_id = expectation.integration_id AND status {money}), \
-         iif(?3, (SELECT other.name FROM payment JOIN integration AS other ON other.id = payment.integration_id \
-         WHERE payment.reference = expectation.reference AND payment.mode <> expectation.mode AND status {money} \
-         AND payment.integration_id <> expectation.integration_id ORDER BY payment.id LIMIT 1), NULL) \
-         FROM expectation JOIN integration ON integration.id = integration_id WHERE integration_id = ?1 \
-         AND (((created >= ?2 OR traced >= ?2) AND (expectation.payment_id IS NULL OR (?3 AND NOT EXISTS (SELECT 1 \
-         FROM payment WHERE payment.id = expectation.payment_id AND status {money})))) \
-         OR expectation.id IN (SELECT expectation_id FROM discrepancy WHERE state = 'open' \
-         AND expectation_id IS NOT NULL)) ORDER BY expectation.id",
-        expectations::EXPECTATION
-    )
-}
-
-fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
-    Ok(Held {
-        id: row.get(0)?,
-        says: Standing {
-            class: rows::text(row, 1, Class::from_code)?,
-            subject: row.get(2)?,
-            expected: row.get(3)?,
-            found: row.get(4)?,
-        },
-        open: row.get(5)?,
-        about_payment: row.get::<_, Option<i64>>(6)?.is_some(),
-    })
-}
-
-fn held_of_payment(row: &Row<'_>) -> rusqlite::Result<(i64, Held)> {
-    Ok((row.get(6)?, held(row)?))
-}
-
-fn maybe_day(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<NaiveDate>> {
-    rows::maybe(row, at, |text| text.parse().ok())
 }

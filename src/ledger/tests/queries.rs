@@ -249,7 +249,7 @@ async fn what_is_read_often_is_read_by_an_index() {
         pairs.contains("settlement USING INDEX settlement_unmatched (integration_id=? AND reference=?)"),
         "{pairs}"
     );
-    let looked_at = plan(&file, &crate::ledger::snapshot::payments_statement(), params![0, "shop"]);
+    let looked_at = plan(&file, &snapshot_rows::payments_statement(), params![0, "shop"]);
     for part in [
         "payment USING COVERING INDEX payment_by_change (last_changed>?)",
         "payment USING COVERING INDEX payment_by_poll_due",
