@@ -24,7 +24,7 @@ const GROUP: usize = 256;
 
 /// How many pages the write-ahead log grows by before they are folded into the ledger: enough that a page that changes in
 /// every commit is folded once for many, few enough that nobody waits long.
-const CHECKPOINT: u32 = 1000;
+pub(super) const CHECKPOINT: u32 = 1000;
 
 /// Where the writer sits. A work may use all of it while its transaction is open.
 pub(super) struct Desk<'c> {
