@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use paynowd::protocol::Key;
 use paynowd::simulator::{PostSpec, SimulatedPayment, Simulator, SimulatorSettings};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 
@@ -153,7 +155,7 @@ impl House {
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
+        let pid = Pid::from_raw(self.pid().cast_signed()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
@@ -163,24 +165,19 @@ impl House {
 
     /// Waits until the daemon has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
-        let mut daemon = self.daemon.take().expect("a running daemon");
-        let until = Instant::now() + DEADLINE;
-        loop {
-            if let Some(ended) = daemon.try_wait().unwrap() {
-                return ended;
-            }
-            if Instant::now() > until {
-                self.daemon = Some(daemon);
-                panic!("the daemon does not end:\n{}", self.log());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        let daemon = self.daemon.as_mut().expect("a running daemon");
+        let end = pidfd_open(Pid::from_child(daemon), PidfdFlags::empty()).unwrap();
+        let deadline = Timespec::try_from(DEADLINE).unwrap();
+        let ended = move || poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&deadline)).unwrap();
+        let ended = tokio::task::spawn_blocking(ended).await.unwrap();
+        assert_eq!(ended, 1, "the daemon does not end:\n{}", self.log());
+        self.daemon.take().unwrap().wait().unwrap()
     }
 
     /// Runs a command on the house's configuration to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let pid = rustix::process::Pid::from_child(&child);
+        let pid = Pid::from_child(&child);
         let (ended, end) = std::sync::mpsc::channel::<()>();
         let watchdog = std::thread::spawn(move || {
             if end.recv_timeout(DEADLINE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::DEADLINE;
 use super::letters::Letter;
-use super::{DEADLINE, LOOK};
 
 /// How conversations begin.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ pub struct PostOffice {
 #[derive(Default)]
 struct Heard {
     plan: Mutex<VecDeque<Verdict>>,
-    letters: Mutex<Vec<(Verdict, String, Letter)>>,
+    letters: watch::Sender<Vec<(Verdict, String, Letter)>>,
     lines: Mutex<Vec<String>>,
     gate: Notify,
 }
@@ -74,7 +74,7 @@ impl PostOffice {
 
     /// Every letter heard to its end: what became of it, its envelope's recipient, the letter.
     pub fn letters(&self) -> Vec<(Verdict, String, Letter)> {
-        self.heard.letters.lock().unwrap().clone()
+        self.heard.letters.borrow().clone()
     }
 
     /// Takes the letter that is waiting to be taken late.
@@ -89,11 +89,9 @@ impl PostOffice {
 
     /// Waits until so many letters have been heard, and returns them.
     pub async fn until_letters(&self, count: usize) -> Vec<(Verdict, String, Letter)> {
-        let until = Instant::now() + DEADLINE;
-        while self.letters().len() < count {
-            assert!(Instant::now() < until, "not {count} letters, but {:#?}", self.lines());
-            tokio::time::sleep(LOOK).await;
-        }
+        let mut letters = self.heard.letters.subscribe();
+        let heard = timeout(DEADLINE, letters.wait_for(|letters| letters.len() >= count)).await;
+        assert!(heard.is_ok(), "not {count} letters, but {:#?}", self.lines());
         self.letters()
     }
 }
@@ -146,7 +144,7 @@ impl Heard {
                 "DATA" => {
                     say(&mut desk, "354 go").await?;
                     let letter = self.letter(&mut desk).await?;
-                    self.letters.lock().unwrap().push((verdict, recipient.clone(), letter));
+                    self.letters.send_modify(|letters| letters.push((verdict, recipient.clone(), letter)));
                     match verdict {
                         Verdict::FallSilent => {
                             let _ = desk.read_to_end(&mut Vec::new()).await;

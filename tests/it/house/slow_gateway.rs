@@ -4,11 +4,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::DEADLINE;
 
@@ -22,7 +24,7 @@ pub struct SlowGateway {
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
-    asked: AtomicUsize,
+    asked: watch::Sender<usize>,
     open: AtomicUsize,
     most_open: AtomicUsize,
 }
@@ -64,11 +66,9 @@ impl SlowGateway {
 
     /// Waits until so many requests have come.
     pub async fn until_asked(&self, times: usize) {
-        let until = Instant::now() + DEADLINE;
-        while self.seen.asked.load(Ordering::SeqCst) < times {
-            assert!(Instant::now() < until, "the gateway was not asked {times} times");
-            tokio::time::sleep(super::LOOK).await;
-        }
+        let mut asked = self.seen.asked.subscribe();
+        let often = timeout(DEADLINE, asked.wait_for(|asked| *asked >= times)).await;
+        assert!(often.is_ok(), "the gateway was not asked {times} times");
     }
 }
 
@@ -90,7 +90,7 @@ async fn serve(mut stream: TcpStream, patience: Duration, answer: String, seen: 
             return;
         }
     }
-    seen.asked.fetch_add(1, Ordering::SeqCst);
+    seen.asked.send_modify(|asked| *asked += 1);
     let open = seen.open.fetch_add(1, Ordering::SeqCst) + 1;
     seen.most_open.fetch_max(open, Ordering::SeqCst);
     tokio::time::sleep(patience).await;
