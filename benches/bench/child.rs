@@ -5,7 +5,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::{Bytes, Incoming};
 
 /// A process that ends when it is dropped.
 pub struct Helper(pub Child);
@@ -57,15 +58,23 @@ pub fn announce(address: SocketAddr) {
 
 /// Plays `bare`.
 pub fn be_bare() {
+    serve_all(|request| async move {
+        request.into_body().collect().await?;
+        Ok(hyper::Response::new(Empty::new()))
+    });
+}
+
+/// A server on a port of its own that answers every request by `answer`, and does nothing else.
+pub fn serve_all<F>(answer: impl Fn(hyper::Request<Incoming>) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = Result<hyper::Response<Empty<Bytes>>, hyper::Error>> + Send + 'static,
+{
     runtime().block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         announce(listener.local_addr().expect("an address"));
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).expect("nodelay");
-            let service = hyper::service::service_fn(|request: hyper::Request<hyper::body::Incoming>| async move {
-                request.into_body().collect().await?;
-                Ok::<_, hyper::Error>(hyper::Response::new(http_body_util::Empty::<hyper::body::Bytes>::new()))
-            });
+            let service = hyper::service::service_fn(answer.clone());
             let io = hyper_util::rt::TokioIo::new(stream);
             tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
         }

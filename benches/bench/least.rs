@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response, StatusCode};
+use hyper::Response;
 use paynowd::domain::Observation;
 use paynowd::protocol::Post;
 use rusqlite::{Connection, params};
@@ -48,27 +47,16 @@ pub fn be_least(values: &[String]) {
     let (queue, posts) = mpsc::channel(4096);
     std::thread::spawn(move || write(&connection, posts));
     let integration = Arc::new(shop::integration(&[]));
-    child::runtime().block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        child::announce(listener.local_addr().expect("an address"));
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).expect("nodelay");
-            let (queue, integration) = (queue.clone(), Arc::clone(&integration));
-            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                let (queue, integration) = (queue.clone(), Arc::clone(&integration));
-                async move {
-                    let body = request.into_body().collect().await?.to_bytes();
-                    let post = Post { body: &body, signatures: &[] };
-                    let seen = integration.gateway.read_post(&post, shop::now()).expect("genuine").into_value();
-                    let (waiting, written) = oneshot::channel();
-                    queue.send((seen, waiting)).await.expect("a writer");
-                    written.await.expect("a commit");
-                    let answer = Response::builder().status(StatusCode::OK).body(Empty::<Bytes>::new());
-                    Ok::<_, hyper::Error>(answer.expect("an answer"))
-                }
-            });
-            let io = hyper_util::rt::TokioIo::new(stream);
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+    child::serve_all(move |request| {
+        let (queue, integration) = (queue.clone(), Arc::clone(&integration));
+        async move {
+            let body = request.into_body().collect().await?.to_bytes();
+            let post = Post { body: &body, signatures: &[] };
+            let seen = integration.gateway.read_post(&post, shop::now()).expect("genuine").into_value();
+            let (waiting, written) = oneshot::channel();
+            queue.send((seen, waiting)).await.expect("a writer");
+            written.await.expect("a commit");
+            Ok(Response::new(Empty::new()))
         }
     });
 }
