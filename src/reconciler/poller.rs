@@ -23,8 +23,12 @@ const AFTER_A_BUG: Duration = Duration::from_mins(1);
 /// as asking about a few payments.
 const AHEAD: usize = 4;
 
-/// How long an answer waits for others that are on their way: putting one on disk costs as much as putting a dozen.
-const GATHER: Duration = Duration::from_millis(25);
+/// How many answers are put on disk together, if so many come in time: one alone costs as much as a dozen. More, if more
+/// may be open at once.
+const TOGETHER: usize = 32;
+
+/// How long an answer waits for others that are on their way. What is lost with it in a crash is asked again.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// How politely gateways are asked.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +74,9 @@ struct Host {
 
 impl Host {
     /// How many questions more it may be asked, when so many may be open at once. A ledger that cannot keep up with the
-    /// answers is not handed ever more of them.
+    /// answers is not handed ever more of them: twice what is put on disk together is the end.
     fn room(&self, concurrency: usize) -> usize {
-        let unheeded = (2 * concurrency).saturating_sub(self.open + self.unstored);
+        let unheeded = (2 * together(concurrency)).saturating_sub(self.open + self.unstored);
         concurrency.saturating_sub(self.open).min(unheeded)
     }
 
@@ -244,10 +248,10 @@ impl Poller {
         }
     }
 
-    /// Stores what has come back, all of it in one go, once that is as much as may be open at once, or nothing else is on
-    /// its way, or it has waited for long enough.
+    /// Stores what has come back, all of it in one go, once there is enough of it, or nothing else is on its way, or it
+    /// has waited for long enough.
     fn store_what_is_gathered(&mut self) {
-        let enough = self.heard.len() >= self.settings.concurrency || self.questions.is_empty();
+        let enough = self.heard.len() >= together(self.settings.concurrency) || self.questions.is_empty();
         if !enough && Instant::now() < self.gathered_by {
             return;
         }
@@ -283,6 +287,11 @@ impl Poller {
     }
 }
 
+/// How many answers are put on disk together where so many questions may be open at once.
+fn together(concurrency: usize) -> usize {
+    concurrency.max(TOGETHER)
+}
+
 /// Tells of a task that ended by a panic. Returns how long its gateway is left alone.
 fn after_a_panic(error: &JoinError) -> Duration {
     tracing::error!(%error, "a poll ended by a panic: a bug; its gateway is left alone for a while");
@@ -306,9 +315,10 @@ mod tests {
         let room = |open, unstored| Host { open, unstored, ..Host::default() }.room(8);
         assert_eq!(room(0, 0), 8);
         assert_eq!(room(8, 0), 0, "as many are open as may be");
-        assert_eq!(room(3, 8), 5, "answers that wait for the disk keep nobody from asking");
-        assert_eq!(room(3, 11), 2, "until there are too many of them");
-        assert_eq!(room(8, 8), 0);
-        assert_eq!(room(0, 16), 0, "a ledger that stands still ends it");
+        assert_eq!(room(3, 40), 5, "answers that wait for the disk keep nobody from asking");
+        assert_eq!(room(3, 59), 2, "until there are too many of them");
+        assert_eq!(room(8, 40), 0);
+        assert_eq!(room(0, 64), 0, "a ledger that stands still ends it");
+        assert_eq!(Host { unstored: 128, ..Host::default() }.room(128), 128, "more may be open, and wait");
     }
 }
