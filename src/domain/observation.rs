@@ -66,6 +66,11 @@ codes!(Channel { Post = "post", Button = "button", Poll = "poll", Trace = "trace
 codes!(Evidence { Sha512 = "sha512", HmacSha256 = "hmac-sha256", Tls = "tls", None = "none" });
 codes!(Trust { Reported = "reported", Confirmed = "confirmed", Unconfirmable = "unconfirmable" });
 
+impl Trust {
+    /// Every degree of it.
+    pub const ALL: [Self; 3] = [Self::Reported, Self::Confirmed, Self::Unconfirmable];
+}
+
 impl Channel {
     /// What an observation by this channel is worth.
     pub const fn trust(self) -> Trust {

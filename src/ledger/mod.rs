@@ -31,6 +31,7 @@ mod schema;
 mod settlements;
 mod snapshot;
 mod snapshot_rows;
+mod standing;
 mod statements;
 mod sweep;
 mod traces;

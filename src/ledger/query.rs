@@ -4,7 +4,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::rows::{self, millis};
-use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, sweep};
+use super::standing::Standing;
+use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, standing};
 use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
 
 /// Which payments to list. Every field narrows; none means all.
@@ -148,24 +149,16 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
     if !statuses.is_empty() {
         narrow(&format!("status IN ({})", statuses.join(", ")));
     }
-    let is_open = |status: &Status| !ENDED.contains(status) && *status != Status::Paid;
+    let standings: Vec<Standing> = standing::all()
+        .filter(|(trust, _)| filter.trust.is_none_or(|wanted| wanted == *trust))
+        .filter(|(_, status)| wanted.is_empty() || wanted.contains(status))
+        .collect();
     let timed = filter.integration.is_some() || filter.since.is_some() || filter.until.is_some();
     let mut order = "1 DESC";
     let parts: Vec<(&str, String)> = if let Some(reference) = &filter.reference {
         vec![("payment_by_reference", format!("payment.reference = {}", bound(reference.clone().into())))]
-    } else if !statuses.is_empty() && !wanted.contains(&Status::Paid) {
-        let ended = wanted.iter().filter(|status| ENDED.contains(status));
-        let ended = ended.map(|status| ("payment_ended", format!("status = '{}'", status.code())));
-        let open = wanted.iter().any(is_open).then(|| {
-            // Some that ended are in both, as long as only a post says so.
-            let ended = ENDED.map(|status| format!("'{}'", status.code())).join(", ");
-            ("payment_open", format!("{} AND status NOT IN ({ended})", sweep::OPEN))
-        });
-        ended.chain(open).collect()
-    } else if filter.trust == Some(Trust::Reported) {
-        vec![("payment_open", sweep::OPEN.to_owned())]
-    } else if filter.trust == Some(Trust::Unconfirmable) {
-        vec![("payment_unconfirmable", "trust = 'unconfirmable'".to_owned())]
+    } else if standings.iter().all(|standing| standing::is_indexed(*standing)) {
+        standings.into_iter().map(|standing| (standing::INDEX, standing::condition(standing))).collect()
     } else if timed && integrations.len() <= MOST_PARTS {
         // By when they were first seen, and then by number: the same, but for a clock that was set back.
         order = "17 DESC, 1 DESC";
@@ -188,9 +181,6 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
     let limit = bound(filter.limit.map_or(-1, i64::from).into());
     (format!("{} ORDER BY {order} LIMIT {limit}", parts.join(" UNION ALL ")), values)
 }
-
-/// Where a payment ends, but for being paid: what the index `payment_ended` holds.
-const ENDED: [Status; 5] = [Status::Refunded, Status::Cancelled, Status::Failed, Status::Expired, Status::Abandoned];
 
 /// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.
 pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&str>) -> rusqlite::Result<Vec<Story>> {

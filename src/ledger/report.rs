@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::OldKey;
 use super::rows::{self, millis};
-use super::sweep;
+use super::standing;
 use crate::books::{Keys, Transactions};
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::{
@@ -150,12 +150,7 @@ fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
 }
 
 pub(super) fn held_statement() -> String {
-    format!(
-        "SELECT {} FROM payment INDEXED BY payment_open CROSS JOIN integration ON integration.id = integration_id \
-         WHERE {} AND status IN ('awaiting-delivery', 'delivered', 'disputed')",
-        rows::PAYMENT,
-        sweep::OPEN
-    )
+    standing::select(rows::PAYMENT, standing::all().filter(|(_, status)| status.is_held()), "TRUE")
 }
 
 /// Expected orders of real money that no payment has paid, under that reference or found by asking.

@@ -4,8 +4,9 @@
 use rusqlite::{Connection, params};
 
 use super::rows::millis;
+use super::standing;
 use super::writer::Desk;
-use crate::domain::{IntegrationName, Outcome, Timestamp};
+use crate::domain::{IntegrationName, Outcome, Status, Timestamp};
 
 /// One integration's part of a run.
 #[derive(Clone, Debug)]
@@ -55,10 +56,6 @@ pub struct Slice {
 /// What asking about a subject brought: proof, or the code of what went wrong.
 pub type Brought = Result<(), String>;
 
-/// Payments that may still change, or that nobody but a post vouches for: the condition of the index `payment_open`.
-pub(super) const OPEN: &str = "(trust = 'reported' OR (status <> 'paid' AND status <> 'refunded' AND status <> 'cancelled' AND status <> 'failed' \
-     AND status <> 'expired' AND status <> 'abandoned'))";
-
 /// The slice that begins at `place`, of at most `most` subjects.
 pub(super) fn slice(connection: &Connection, sweep: &Sweep, place: Place, most: usize) -> rusqlite::Result<Slice> {
     let (name, most) = (sweep.integration.as_str(), i64::try_from(most.max(1)).unwrap_or(i64::MAX));
@@ -105,19 +102,21 @@ impl Place {
 
 /// Of one integration, by number. What is open of the others is passed by: little is, in any ledger.
 pub(super) fn open_statement() -> String {
-    format!(
-        "SELECT id FROM payment INDEXED BY payment_open WHERE {OPEN} \
-         AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND id > ?2 AND last_changed >= ?4 \
-         ORDER BY id LIMIT ?3"
-    )
+    let open = standing::all().filter(|standing| standing::is_open(*standing));
+    let payments = standing::select("payment.id", open, "payment.id > ?2 AND name = ?1 AND last_changed >= ?4");
+    format!("{payments} ORDER BY 1 LIMIT ?3")
 }
 
 /// Of one integration, by when it changed: what changed since the run began has just been asked about.
 pub(super) fn final_statement() -> String {
+    let ends = Status::ALL.iter().filter(|status| status.is_final());
+    let ends: Vec<String> = ends.map(|status| format!("'{}'", status.code())).collect();
     format!(
-        "SELECT id, last_changed FROM payment INDEXED BY payment_by_change WHERE NOT {OPEN} \
+        "SELECT id, last_changed FROM payment INDEXED BY payment_by_change \
+         WHERE trust <> 'reported' AND status IN ({}) \
          AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND (last_changed, id) > (?2, ?3) \
-         AND last_changed < ?4 ORDER BY last_changed, id LIMIT ?5"
+         AND last_changed < ?4 ORDER BY last_changed, id LIMIT ?5",
+        ends.join(", ")
     )
 }
 
