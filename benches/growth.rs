@@ -1,7 +1,7 @@
 //! Goals 7 to 10: what grows when the ledger grows. Builds ledgers through the ledger's own door, with random keys as in
 //! life, and measures each beside a small one in interleaved rounds, with the file in memory and dropped from it.
 //!
-//! `cargo bench --bench growth [-- --from 100_000 --to 1_000_000 --rounds 3 --round-ms 1000]` measures at `--from`
+//! `cargo bench --bench growth [-- --from 100_000 --to 1_000_000 --rounds 5 --round-ms 1000]` measures at `--from`
 //! events and every ten-fold of that up to `--to`. To a million about two minutes; ten million take ten, and 6 GB of disk.
 
 #![allow(
@@ -315,7 +315,7 @@ fn start(mut small: Grown, mut large: Grown) -> (Grown, Grown) {
     };
     let mut times = [const { Vec::new() }; 3];
     remember(&large.path());
-    for _ in 0..argument("rounds", 3) {
+    for _ in 0..argument("rounds", 5) {
         let (ready, answered);
         (small, ready, answered) = first_answer(small);
         times[0].push((answered, ready));
@@ -337,7 +337,7 @@ fn start(mut small: Grown, mut large: Grown) -> (Grown, Grown) {
 
 /// Goal 8: posts a second over 64 connections.
 fn post(small: Grown, large: Grown) -> (Grown, Grown) {
-    let (rounds, lasts) = (argument("rounds", 3), Duration::from_millis(argument("round-ms", 1000)));
+    let (rounds, lasts) = (argument("rounds", 5), Duration::from_millis(argument("round-ms", 1000)));
     let author = Author::at(NOWHERE);
     let table = Table::new(
         "Goal 8: posts a second over 64 connections",

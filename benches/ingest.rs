@@ -2,8 +2,8 @@
 //! server that reads the body and answers 200, beside the least receiver that commits in groups (`bench/least.rs`), and
 //! beside commits of one post each; on this disk and on slower ones.
 //!
-//! `cargo bench --bench ingest [-- --rounds 3 --round-ms 1000]`. The daemon, what it is compared with and the load are
-//! processes of their own. Rounds are interleaved; each row is the one with the median ratio. Five minutes. For a profiler,
+//! `cargo bench --bench ingest [-- --rounds 5 --round-ms 1000]`. The daemon, what it is compared with and the load are
+//! processes of their own. Rounds are interleaved; each row is the one with the median ratio. Eight minutes. For a profiler,
 //! `--connections 64` posts new payments over so many connections to this disk, and does nothing else.
 
 #![allow(
@@ -51,7 +51,7 @@ fn main() {
     machine::describe(home.path());
     let (_bare, bare) = child::bare_hyper();
     let mut bench = Bench {
-        rounds: argument("rounds", 3),
+        rounds: argument("rounds", 5),
         lasts: Duration::from_millis(argument("round-ms", 1000)),
         bare,
         pen: Pen { author: Author::at(bench::message::NOWHERE), next: 1 },

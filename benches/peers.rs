@@ -1,7 +1,7 @@
 //! Goal 4: the daemon beside what a shop would write itself. Each peer verifies a status update and commits event and
 //! payment before it answers 200; the daemon keeps a chain, a poll plan and a letter beside them.
 //!
-//! `cargo bench --bench peers [-- --rounds 3 --round-ms 1500]`. `benches/peers/start` installs and starts those whose
+//! `cargo bench --bench peers [-- --rounds 5 --round-ms 1500]`. `benches/peers/start` installs and starts those whose
 //! runtimes are here; others are skipped, loudly. Two minutes, and what installing takes.
 
 #![allow(
@@ -33,7 +33,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn main() {
-    let (rounds, lasts) = (argument("rounds", 3), Duration::from_millis(argument("round-ms", 1500)));
+    let (rounds, lasts) = (argument("rounds", 5), Duration::from_millis(argument("round-ms", 1500)));
     let installed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
     machine::describe(empty().path());
     let prepared = Command::new(script()).arg("prepare").arg(&installed).output().expect("a shell");
