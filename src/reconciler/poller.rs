@@ -45,6 +45,9 @@ pub struct Poller {
     hosts: HashMap<Origin, Host>,
     /// What is being asked about, or was and is not stored yet.
     asking: HashSet<Subject>,
+    /// Of these, what the ledger had due when it was looked at meanwhile. It may have become due again, and nobody rings for
+    /// what was due before.
+    passed_by: HashSet<Subject>,
     /// What each open question, and each answer that is being stored, is about, and which gateway has it.
     open: HashMap<Id, (Subject, Origin)>,
     /// Open questions.
@@ -108,6 +111,7 @@ impl Poller {
             settings,
             hosts: HashMap::new(),
             asking: HashSet::new(),
+            passed_by: HashSet::new(),
             open: HashMap::new(),
             questions: JoinSet::new(),
             heard: Vec::new(),
@@ -194,7 +198,9 @@ impl Poller {
         }
         for due in due {
             let Some(integration) = self.integrations.find(due.integration().as_str()) else { continue };
-            if !self.asking.contains(&due.subject()) {
+            if self.asking.contains(&due.subject()) {
+                self.passed_by.insert(due.subject());
+            } else {
                 self.hosts.entry(integration.gateway.origin().clone()).or_default().ahead.push_back(due);
             }
         }
@@ -244,6 +250,7 @@ impl Poller {
             Err(error) => {
                 host.close(after_a_panic(&error));
                 self.asking.remove(&subject);
+                self.passed_by.remove(&subject);
             }
         }
     }
@@ -281,6 +288,7 @@ impl Poller {
         self.asking.remove(&subject);
         let host = self.hosts.entry(origin).or_default();
         host.unstored = host.unstored.saturating_sub(1);
+        host.more |= self.passed_by.remove(&subject);
         if let Some(patience) = patience {
             host.close(patience);
         }

@@ -18,11 +18,12 @@ use paynowd::protocol::{Integration, Integrations, Key, Keys, Post, Protocol, Se
 use paynowd::reconciler::{Clock, Poller, PollerSettings, SweepSettings, sweep};
 use paynowd::simulator::{SimulatedPayment, Simulator, SimulatorSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub const KEY: &str = "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977";
-const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A ledger, a poller at work on it, the gateway's twin, and the only hands on the clock.
 pub struct House {
@@ -95,8 +96,13 @@ impl House {
 
     /// Sets the clock forward and lets everyone look at it.
     pub fn later(&self, by: Duration) {
-        self.hands.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.unseen(by);
         self.beat.send_replace(());
+    }
+
+    /// Sets the clock forward while nobody looks.
+    pub fn unseen(&self, by: Duration) {
+        self.hands.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     pub async fn expect(&self, order: Expectation) -> Expected {
@@ -125,11 +131,15 @@ impl House {
     pub async fn posted(&self, reference: &str, word: &str) -> SimulatedPayment {
         let payment = self.gateway.initiate(reference, "25.00", None);
         self.gateway.set_status(&payment.guid, word).unwrap();
-        let body = self.gateway.status_update_body(&payment.guid, word).unwrap();
+        self.hear(&self.gateway.status_update_body(&payment.guid, word).unwrap()).await;
+        payment
+    }
+
+    /// This post arrives.
+    pub async fn hear(&self, body: &str) {
         let post = Post { body: body.as_bytes(), signatures: &[] };
         let seen: Verified<_> = self.shop().gateway.read_post(&post, self.clock.now()).unwrap();
         self.ledger.record(seen, None, Arc::clone(&self.shop().terms), Admission::Wait).await.unwrap();
-        payment
     }
 
     pub fn story(&self, name: &str) -> Option<Story> {
@@ -232,22 +242,33 @@ pub async fn until(mut so: impl AsyncFnMut() -> bool) {
 
 /// A gateway that answers everything with this, one request a connection. Its origin.
 pub async fn answering(body: impl FnOnce(&str) -> String) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let body = body(&origin);
-    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let (mut request, mut head) = ([0_u8; 4096], Vec::new());
-            while !head.windows(4).any(|four| four == b"\r\n\r\n") {
-                let read = stream.read(&mut request).await.unwrap_or(0);
-                if read == 0 {
-                    break;
-                }
-                head.extend_from_slice(&request[..read]);
-            }
-            stream.write_all(reply.as_bytes()).await.ok();
+        loop {
+            answer(asked(&listener).await, &body).await;
         }
     });
     origin
+}
+
+/// The next question that is put to this gateway, as a connection that waits for its answer.
+pub async fn asked(gateway: &TcpListener) -> TcpStream {
+    let (mut stream, _) = gateway.accept().await.unwrap();
+    let (mut request, mut head) = ([0_u8; 4096], Vec::new());
+    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+        let read = stream.read(&mut request).await.unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        head.extend_from_slice(&request[..read]);
+    }
+    stream
+}
+
+/// Answers a question, and hangs up.
+pub async fn answer(mut question: TcpStream, body: &str) {
+    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    question.write_all(reply.as_bytes()).await.ok();
 }

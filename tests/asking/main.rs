@@ -14,9 +14,10 @@ use paynowd::protocol::Key;
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::reconciler::{Nightly, NightlySettings, RunSettings, SweepSettings, sweep};
 use paynowd::simulator::{Misbehaviour, Mischief};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use house::{House, KEY, PATIENT, Plan, USUAL, answering, order, shop, until};
+use house::{DEADLINE, House, KEY, PATIENT, Plan, USUAL, answer, answering, asked, order, shop, until};
 
 fn one(code: &str) -> std::collections::BTreeMap<String, u64> {
     [(code.to_owned(), 1)].into()
@@ -129,6 +130,37 @@ async fn a_payment_that_comes_by_post_ends_the_search_for_its_order() {
     // Linked when its next trace comes due, which may be this night's.
     house.night().await;
     assert_eq!(house.night().await, Checked { payments: 1, answered: 1, ..Checked::default() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_becomes_due_again_while_it_is_asked_about_is_asked_about_again() {
+    let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", gateway.local_addr().unwrap());
+    let house = House::open(Plan { origin: Some(origin.clone()), ..USUAL }).await;
+    // Whether the poller hears of the new due date before or after the answer is stored is a race: it is run often.
+    for number in 10..40 {
+        let poll_url = format!("{origin}/Interface/CheckPayment/?guid=06f656ab-ed60-4a03-8373-a3321b4b3e{number}");
+        let name = format!("INV-{number}");
+        let update = |word: &str| {
+            let fields = Fields::from_pairs([
+                ("reference", name.as_str()),
+                ("paynowreference", &format!("352162{number}")),
+                ("amount", "25.00"),
+                ("status", word),
+                ("pollurl", &poll_url),
+            ]);
+            hash::sign(fields, "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode()
+        };
+        house.hear(&update("Awaiting Delivery")).await;
+        let first = asked(&gateway).await;
+        house.unseen(Duration::from_secs(1));
+        house.hear(&update("Paid")).await;
+        // Older than what was heard meanwhile, so it settles nothing; and nobody's clock moves or beats any more.
+        answer(first, &update("Awaiting Delivery")).await;
+        let second = tokio::time::timeout(DEADLINE, asked(&gateway)).await.expect("a second question");
+        answer(second, &update("Paid")).await;
+        house.until_confirmed(&name, Status::Paid).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
