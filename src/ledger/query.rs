@@ -4,8 +4,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::rows::{self, millis};
-use super::standing::Standing;
-use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, standing};
+use super::states::State;
+use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, states};
 use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
 
 /// Which payments to list. Every field narrows; none means all.
@@ -124,16 +124,13 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
         values.push(value);
         format!("?{}", values.len())
     };
-    let mut narrowed = String::new();
+    let mut such = "TRUE".to_owned();
     let mut narrow = |condition: &str| {
-        narrowed.push_str(" AND ");
-        narrowed.push_str(condition);
+        such.push_str(" AND ");
+        such.push_str(condition);
     };
     if let (Some(_), [integration]) = (&filter.integration, integrations) {
         narrow(&format!("integration_id = {}", bound((*integration).into())));
-    }
-    if let Some(trust) = filter.trust {
-        narrow(&format!("trust = {}", bound(trust.code().to_owned().into())));
     }
     if let Some(since) = filter.since {
         narrow(&format!("first_seen >= {}", bound(millis(since).into())));
@@ -141,45 +138,48 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
     if let Some(until) = filter.until {
         narrow(&format!("first_seen < {}", bound(millis(until).into())));
     }
-    // A status that is asked for twice must not be listed twice.
-    let mut wanted = filter.statuses.clone();
-    wanted.sort_unstable_by_key(|status| status.code());
-    wanted.dedup();
-    let statuses: Vec<String> = wanted.iter().map(|status| bound(status.code().to_owned().into())).collect();
-    if !statuses.is_empty() {
-        narrow(&format!("status IN ({})", statuses.join(", ")));
-    }
-    let standings: Vec<Standing> = standing::all()
-        .filter(|(trust, _)| filter.trust.is_none_or(|wanted| wanted == *trust))
-        .filter(|(_, status)| wanted.is_empty() || wanted.contains(status))
-        .collect();
-    let timed = filter.integration.is_some() || filter.since.is_some() || filter.until.is_some();
-    let mut order = "1 DESC";
-    let parts: Vec<(&str, String)> = if let Some(reference) = &filter.reference {
-        vec![("payment_by_reference", format!("payment.reference = {}", bound(reference.clone().into())))]
-    } else if standings.iter().all(|standing| standing::is_indexed(*standing)) {
-        standings.into_iter().map(|standing| (standing::INDEX, standing::condition(standing))).collect()
-    } else if timed && integrations.len() <= MOST_PARTS {
-        // By when they were first seen, and then by number: the same, but for a clock that was set back.
-        order = "17 DESC, 1 DESC";
-        let of = |id: &i64| ("payment_by_age", format!("integration_id = {}", bound((*id).into())));
-        integrations.iter().map(of).collect()
-    } else {
-        vec![("", "TRUE".to_owned())]
+    let wanted = |(trust, status): &State| {
+        filter.trust.is_none_or(|wanted| wanted == *trust)
+            && (filter.statuses.is_empty() || filter.statuses.contains(status))
     };
-    let parts: Vec<String> = parts
-        .into_iter()
-        .map(|(index, such)| {
-            let walk = if index.is_empty() { "NOT INDEXED".to_owned() } else { format!("INDEXED BY {index}") };
-            format!(
-                "SELECT {} FROM payment {walk} CROSS JOIN integration ON integration.id = integration_id \
-                 WHERE {such}{narrowed}",
-                rows::PAYMENT
-            )
-        })
-        .collect();
+    let by_state = filter.reference.is_none() && states::all().filter(wanted).all(states::is_indexed);
+    let mut order = "1 DESC";
+    let payments = if by_state {
+        states::select(rows::PAYMENT, states::all().filter(wanted), &such)
+    } else {
+        if let Some(trust) = filter.trust {
+            narrow(&format!("trust = {}", bound(trust.code().to_owned().into())));
+        }
+        if !filter.statuses.is_empty() {
+            let statuses = filter.statuses.iter().map(|status| bound(status.code().to_owned().into()));
+            narrow(&format!("status IN ({})", statuses.collect::<Vec<_>>().join(", ")));
+        }
+        let timed = filter.integration.is_some() || filter.since.is_some() || filter.until.is_some();
+        let walks: Vec<(&str, String)> = if let Some(reference) = &filter.reference {
+            let named = format!("payment.reference = {}", bound(reference.clone().into()));
+            vec![("INDEXED BY payment_by_reference", named)]
+        } else if timed && integrations.len() <= MOST_PARTS {
+            // By when they were first seen, and then by number: the same, but for a clock that was set back.
+            order = "17 DESC, 1 DESC";
+            let of = |id: &i64| ("INDEXED BY payment_by_age", format!("integration_id = {}", bound((*id).into())));
+            integrations.iter().map(of).collect()
+        } else {
+            vec![("NOT INDEXED", "TRUE".to_owned())]
+        };
+        let parts: Vec<String> = walks
+            .into_iter()
+            .map(|(walk, of)| {
+                format!(
+                    "SELECT {} FROM payment {walk} CROSS JOIN integration ON integration.id = integration_id \
+                     WHERE {of} AND {such}",
+                    rows::PAYMENT
+                )
+            })
+            .collect();
+        parts.join(" UNION ALL ")
+    };
     let limit = bound(filter.limit.map_or(-1, i64::from).into());
-    (format!("{} ORDER BY {order} LIMIT {limit}", parts.join(" UNION ALL ")), values)
+    (format!("{payments} ORDER BY {order} LIMIT {limit}"), values)
 }
 
 /// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::OldKey;
 use super::rows::{self, millis};
-use super::standing;
+use super::states;
 use crate::books::{Keys, Transactions};
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::{
@@ -150,7 +150,7 @@ fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
 }
 
 pub(super) fn held_statement() -> String {
-    standing::select(rows::PAYMENT, standing::all().filter(|(_, status)| status.is_held()), "TRUE")
+    states::select(rows::PAYMENT, states::all().filter(|(_, status)| status.is_held()), "TRUE")
 }
 
 /// Expected orders of real money that no payment has paid, under that reference or found by asking.

@@ -4,9 +4,9 @@
 use rusqlite::{Connection, params};
 
 use super::rows::millis;
-use super::standing;
+use super::states;
 use super::writer::Desk;
-use crate::domain::{IntegrationName, Outcome, Status, Timestamp};
+use crate::domain::{IntegrationName, Outcome, Timestamp};
 
 /// One integration's part of a run.
 #[derive(Clone, Debug)]
@@ -102,21 +102,18 @@ impl Place {
 
 /// Of one integration, by number. What is open of the others is passed by: little is, in any ledger.
 pub(super) fn open_statement() -> String {
-    let open = standing::all().filter(|standing| standing::is_open(*standing));
-    let payments = standing::select("payment.id", open, "payment.id > ?2 AND name = ?1 AND last_changed >= ?4");
+    let open = states::all().filter(|state| states::is_open(*state));
+    let payments = states::select("payment.id", open, "payment.id > ?2 AND name = ?1 AND last_changed >= ?4");
     format!("{payments} ORDER BY 1 LIMIT ?3")
 }
 
 /// Of one integration, by when it changed: what changed since the run began has just been asked about.
 pub(super) fn final_statement() -> String {
-    let ends = Status::ALL.iter().filter(|status| status.is_final());
-    let ends: Vec<String> = ends.map(|status| format!("'{}'", status.code())).collect();
     format!(
-        "SELECT id, last_changed FROM payment INDEXED BY payment_by_change \
-         WHERE trust <> 'reported' AND status IN ({}) \
+        "SELECT id, last_changed FROM payment INDEXED BY payment_by_change WHERE {} \
          AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND (last_changed, id) > (?2, ?3) \
          AND last_changed < ?4 ORDER BY last_changed, id LIMIT ?5",
-        ends.join(", ")
+        states::among(states::all().filter(|state| !states::is_open(*state)))
     )
 }
 

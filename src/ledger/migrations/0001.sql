@@ -39,8 +39,8 @@ CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT 
 CREATE INDEX payment_by_gateway_reference ON payment (gateway_reference) WHERE gateway_reference IS NOT NULL;
 CREATE INDEX payment_by_change ON payment (last_changed);
 CREATE INDEX payment_by_age ON payment (integration_id, first_seen);
--- Where payments stand, but for those that are certainly paid, as nearly all are in the end.
-CREATE INDEX payment_by_standing ON payment (trust, status) WHERE trust <> 'confirmed' OR status <> 'paid';
+-- The states of payments, but for those that are certainly paid, as nearly all are in the end.
+CREATE INDEX payment_by_state ON payment (trust, status) WHERE trust <> 'confirmed' OR status <> 'paid';
 CREATE INDEX payment_by_poll_due ON payment (poll_due) WHERE poll_due IS NOT NULL;
 
 -- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands

@@ -121,23 +121,28 @@ async fn a_page_of_any_list_is_read_by_an_index_in_its_order() {
         (
             Filter { statuses: vec![Status::Disputed, Status::Created], ..all.clone() },
             &[1, 2],
-            &["SEARCH payment USING INDEX payment_by_standing (trust=? AND status=?)"; 6],
+            &["SEARCH payment USING INDEX payment_by_state (trust=? AND status=?)"; 6],
         ),
         (
             Filter { statuses: vec![Status::Failed, Status::Pending, Status::Expired], ..all.clone() },
             &[1, 2],
-            &["SEARCH payment USING INDEX payment_by_standing (trust=? AND status=?)"; 9],
+            &["SEARCH payment USING INDEX payment_by_state (trust=? AND status=?)"; 9],
         ),
         (Filter { statuses: vec![Status::Paid, Status::Failed], ..all.clone() }, &[1, 2], &["SCAN payment"]),
         (
             Filter { trust: Some(Trust::Reported), ..all.clone() },
             &[1, 2],
-            &["SEARCH payment USING INDEX payment_by_standing (trust=? AND status=?)"; 14],
+            &["SEARCH payment USING INDEX payment_by_state (trust=? AND status=?)"; 14],
         ),
         (
             Filter { trust: Some(Trust::Reported), statuses: vec![Status::Paid], ..all.clone() },
             &[1, 2],
-            &["SEARCH payment USING INDEX payment_by_standing (trust=? AND status=?)"],
+            &["SEARCH payment USING INDEX payment_by_state (trust=? AND status=?)"],
+        ),
+        (
+            Filter { trust: Some(Trust::Unconfirmable), ..all.clone() },
+            &[1, 2],
+            &["SEARCH payment USING INDEX payment_by_state (trust=? AND status=?)"; 14],
         ),
         (Filter { trust: Some(Trust::Confirmed), ..all.clone() }, &[1, 2], &["SCAN payment"]),
     ] {
@@ -226,7 +231,7 @@ async fn what_is_read_often_is_read_by_an_index() {
     let told = plan(&file, &outbox::list_statement(true), [1]);
     assert!(told.contains("outbox USING INDEX sqlite_autoindex_outbox_1 (payment_id=?)"), "{told}");
     let open = plan(&file, &crate::ledger::sweep::open_statement(), params!["shop", 0, 9, 0]);
-    assert!(open.contains("payment USING INDEX payment_by_standing (trust=? AND status=? AND rowid>?)"), "{open}");
+    assert!(open.contains("payment USING INDEX payment_by_state (trust=? AND status=? AND rowid>?)"), "{open}");
     assert!(!open.contains("SCAN payment"), "{open}");
     assert!(!open.contains("TEMP B-TREE"), "{open}");
     let settled = plan(&file, &crate::ledger::sweep::final_statement(), params!["shop", 0, 0, 9, 9]);

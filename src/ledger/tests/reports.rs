@@ -288,7 +288,7 @@ async fn what_a_report_reads_is_read_by_an_index() {
     assert!(window.contains("payment_by_change (last_changed>?)") && !window.contains("TEMP"), "{window}");
     assert!(window.contains("settlement USING COVERING INDEX settlement_by_payment"), "{window}");
     let held = plan(&report::held_statement(), &[]);
-    assert!(held.contains("payment USING INDEX payment_by_standing (trust=? AND status=?)"), "{held}");
+    assert!(held.contains("payment USING INDEX payment_by_state (trust=? AND status=?)"), "{held}");
     assert!(!held.contains("SCAN payment"), "{held}");
     let [open, resolved] = report_findings::statements();
     let (open, resolved) = (plan(&open, &[]), plan(&resolved, &[0]));
