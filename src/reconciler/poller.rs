@@ -45,9 +45,6 @@ pub struct Poller {
     hosts: HashMap<Origin, Host>,
     /// What is being asked about, or was and is not stored yet.
     asking: HashSet<Subject>,
-    /// Of these, what the ledger had due when it was looked at meanwhile. It may have become due again, and nobody rings for
-    /// what was due before.
-    passed_by: HashSet<Subject>,
     /// What each open question, and each answer that is being stored, is about, and which gateway has it.
     open: HashMap<Id, (Subject, Origin)>,
     /// Open questions.
@@ -111,7 +108,6 @@ impl Poller {
             settings,
             hosts: HashMap::new(),
             asking: HashSet::new(),
-            passed_by: HashSet::new(),
             open: HashMap::new(),
             questions: JoinSet::new(),
             heard: Vec::new(),
@@ -128,7 +124,12 @@ impl Poller {
         let mut next = None;
         self.expect_more();
         loop {
-            match self.ask_due(clock.now()).await {
+            let now = clock.now();
+            // Not every gateway is looked at each time, so what is due by now may be one's that would not be.
+            if next.take_if(|next| *next <= now).is_some() {
+                self.expect_more();
+            }
+            match self.ask_due(now).await {
                 Ok(Some(seen)) => next = seen,
                 Ok(None) => {}
                 Err(error) => {
@@ -143,10 +144,7 @@ impl Poller {
                 Some(asked) = self.questions.join_next_with_id() => self.came_back(asked),
                 Some(stored) = self.stores.join_next_with_id() => self.stored(stored),
                 () = tokio::time::sleep_until(self.gathered_by.into()), if !self.heard.is_empty() => {}
-                () = until(&clock, next) => {
-                    next = None;
-                    self.expect_more();
-                }
+                () = until(&clock, next) => {}
             }
             while let Some(asked) = self.questions.try_join_next_with_id() {
                 self.came_back(asked);
@@ -198,9 +196,7 @@ impl Poller {
         }
         for due in due {
             let Some(integration) = self.integrations.find(due.integration().as_str()) else { continue };
-            if self.asking.contains(&due.subject()) {
-                self.passed_by.insert(due.subject());
-            } else {
+            if !self.asking.contains(&due.subject()) {
                 self.hosts.entry(integration.gateway.origin().clone()).or_default().ahead.push_back(due);
             }
         }
@@ -250,7 +246,6 @@ impl Poller {
             Err(error) => {
                 host.close(after_a_panic(&error));
                 self.asking.remove(&subject);
-                self.passed_by.remove(&subject);
             }
         }
     }
@@ -288,7 +283,8 @@ impl Poller {
         self.asking.remove(&subject);
         let host = self.hosts.entry(origin).or_default();
         host.unstored = host.unstored.saturating_sub(1);
-        host.more |= self.passed_by.remove(&subject);
+        // It may have become due again meanwhile, and whoever heard the bell for that has passed it by.
+        host.more = true;
         if let Some(patience) = patience {
             host.close(patience);
         }

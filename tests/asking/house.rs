@@ -1,5 +1,6 @@
 //! What every test of asking starts from: a ledger, a poller at work on it, the gateway's twin, and the hands of the clock.
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -46,10 +47,12 @@ pub struct Plan {
     pub id: &'static str,
     /// Where the configuration has the gateway, unless that is the simulator.
     pub origin: Option<String>,
+    /// Where it has the gateway of a second shop, the annex, if there is one.
+    pub annex: Option<String>,
     pub concurrency: usize,
 }
 
-pub const USUAL: Plan = Plan { id: "1201", origin: None, concurrency: 4 };
+pub const USUAL: Plan = Plan { id: "1201", origin: None, annex: None, concurrency: 4 };
 
 impl House {
     pub async fn open(plan: Plan) -> Self {
@@ -59,7 +62,9 @@ impl House {
         let settings = LedgerSettings { path, queue: 64, quarantine: QuarantineLimits::default() };
         let ledger = Arc::new(Ledger::open(&settings, Role::Daemon).unwrap());
         let origin = plan.origin.unwrap_or_else(|| gateway.origin().to_owned());
-        let integrations = Arc::new(Integrations::new([integration(plan.id, &origin)]));
+        let annex = plan.annex.map(|origin| integration("annex", plan.id, &origin));
+        let shops = iter::once(integration("shop", plan.id, &origin)).chain(annex);
+        let integrations = Arc::new(Integrations::new(shops));
         let hands = Arc::new(AtomicI64::new(start().timestamp_millis()));
         let shown = Arc::clone(&hands);
         let clock = Clock::new(move || Timestamp::from_timestamp_millis(shown.load(Ordering::SeqCst)).unwrap());
@@ -137,9 +142,15 @@ impl House {
 
     /// This post arrives.
     pub async fn hear(&self, body: &str) {
+        self.hear_at("shop", body).await;
+    }
+
+    /// This post arrives at that shop.
+    pub async fn hear_at(&self, shop: &str, body: &str) {
+        let shop = self.integrations.find(shop).unwrap();
         let post = Post { body: body.as_bytes(), signatures: &[] };
-        let seen: Verified<_> = self.shop().gateway.read_post(&post, self.clock.now()).unwrap();
-        self.ledger.record(seen, None, Arc::clone(&self.shop().terms), Admission::Wait).await.unwrap();
+        let seen: Verified<_> = shop.gateway.read_post(&post, self.clock.now()).unwrap();
+        self.ledger.record(seen, None, Arc::clone(&shop.terms), Admission::Wait).await.unwrap();
     }
 
     pub fn story(&self, name: &str) -> Option<Story> {
@@ -187,10 +198,11 @@ pub fn shop() -> IntegrationName {
     IntegrationName::parse("shop").unwrap()
 }
 
-fn integration(id: &str, origin: &str) -> Integration {
+fn integration(name: &str, id: &str, origin: &str) -> Integration {
+    let name = IntegrationName::parse(name).unwrap();
     let every = |seconds| Step { every: Duration::from_secs(seconds), bound: Bound::Times(3) };
     let gateway = Protocol::Zimbabwe.gateway(Setup {
-        integration: shop(),
+        integration: name.clone(),
         id: Some(id.to_owned()),
         keys: Keys::new(Key::guid(KEY).unwrap(), Vec::new()),
         api_key: None,
@@ -213,7 +225,7 @@ fn integration(id: &str, origin: &str) -> Integration {
             gap: Duration::ZERO,
         }),
     };
-    Integration { name: shop(), gateway: Arc::from(gateway), terms: Arc::new(terms) }
+    Integration { name, gateway: Arc::from(gateway), terms: Arc::new(terms) }
 }
 
 /// What the shop's books expect under this reference.
@@ -240,31 +252,52 @@ pub async fn until(mut so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A gateway that answers everything with this, one request a connection. Its origin.
-pub async fn answering(body: impl FnOnce(&str) -> String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let body = body(&origin);
-    tokio::spawn(async move {
-        loop {
-            answer(asked(&listener).await, &body).await;
-        }
-    });
-    origin
+/// What the gateway writes of a payment of USD 25.00 that is asked about at `poll_url`.
+pub fn update(reference: &str, poll_url: &str, word: &str) -> String {
+    let fields = Fields::from_pairs([
+        ("reference", reference),
+        ("paynowreference", "35216224"),
+        ("amount", "25.00"),
+        ("status", word),
+        ("pollurl", poll_url),
+    ]);
+    hash::sign(fields, "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode()
 }
 
-/// The next question that is put to this gateway, as a connection that waits for its answer.
-pub async fn asked(gateway: &TcpListener) -> TcpStream {
-    let (mut stream, _) = gateway.accept().await.unwrap();
-    let (mut request, mut head) = ([0_u8; 4096], Vec::new());
-    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
-        let read = stream.read(&mut request).await.unwrap_or(0);
-        if read == 0 {
-            break;
-        }
-        head.extend_from_slice(&request[..read]);
+/// A gateway that answers when the test says so, one request a connection.
+pub struct ByHand {
+    listener: TcpListener,
+    pub origin: String,
+}
+
+impl ByHand {
+    pub async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        Self { listener, origin }
     }
-    stream
+
+    /// What it writes of the payment of this reference, in which the last two digits of its GUID are.
+    pub fn update(&self, reference: &str, word: &str) -> String {
+        let (_, digits) = reference.split_at(reference.len() - 2);
+        let guid = format!("06f656ab-ed60-4a03-8373-a3321b4b3e{digits}");
+        update(reference, &format!("{}/Interface/CheckPayment/?guid={guid}", self.origin), word)
+    }
+
+    /// The next question that is put to it, as a connection that waits for its answer.
+    pub async fn asked(&self) -> TcpStream {
+        let accepted = tokio::time::timeout(DEADLINE, self.listener.accept()).await;
+        let (mut stream, _) = accepted.unwrap().unwrap();
+        let (mut request, mut head) = ([0_u8; 4096], Vec::new());
+        while !head.windows(4).any(|four| four == b"\r\n\r\n") {
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            if read == 0 {
+                break;
+            }
+            head.extend_from_slice(&request[..read]);
+        }
+        stream
+    }
 }
 
 /// Answers a question, and hangs up.
