@@ -117,8 +117,8 @@ impl Poller {
         }
     }
 
-    /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then, and those whose answer is not
-    /// stored, are asked again next time.
+    /// Asks whatever is due, whenever it is, until `shutdown`; questions that are open then, and those whose answer is
+    /// not stored, are asked again next time.
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         let (bell, clock) = (self.asker.ledger.polls_due(), self.asker.clock.clone());
         let mut next = None;
