@@ -64,13 +64,15 @@ impl MailerSettings {
         compose(&wanted, &self.from, self.zone)
     }
 
-    /// When a letter that has failed `attempts` times before is tried again; `None` once that is long enough.
+    /// When a letter that has failed `attempts` times before is tried again; `None` once that is long enough, and often
+    /// enough: a letter may have waited for days in a house without power.
     fn next_try(&self, written: Timestamp, attempts: u32, now: Timestamp) -> Option<Timestamp> {
         let wait = usize::try_from(attempts).ok().and_then(|tried| self.retry.get(tried)).or(self.retry.last());
         let next = now + wait.copied().unwrap_or(REST);
+        let seldom = usize::try_from(attempts).is_ok_and(|tried| tried < self.retry.len());
         // Written tomorrow, by a clock that has been set back since: young.
         let age = (next - written).to_std().unwrap_or_default();
-        (age <= self.give_up_after).then_some(next)
+        (seldom || age <= self.give_up_after).then_some(next)
     }
 }
 
@@ -119,7 +121,8 @@ impl Postman {
     /// Delivers a bag of what is due. Returns whether more may be due, and when the next letter is.
     async fn round(&mut self, shutdown: &CancellationToken) -> Result<(bool, Option<Timestamp>), LedgerError> {
         self.settle().await?;
-        if self.resting_until.is_some_and(|until| Instant::now() < until) {
+        self.resting_until = self.resting_until.filter(|until| Instant::now() < *until);
+        if self.resting_until.is_some() {
             return Ok((false, None));
         }
         let (letters, next) = self.ledger.reader().due_letters(Utc::now(), BAG).await?;
@@ -297,6 +300,10 @@ mod tests {
         assert_eq!(settings().next_try(written, 1, minutes(1)), Some(minutes(6)));
         assert_eq!(settings().next_try(written, 7, minutes(31)), Some(minutes(36)));
         assert_eq!(settings().next_try(written, 20, minutes(56)), None);
+        let days = minutes(6 * 24 * 60);
+        let first = settings().next_try(written, 0, days);
+        assert_eq!(first, Some(days + Duration::from_mins(1)), "it waited in a house without power");
+        assert_eq!(settings().next_try(written, 2, days), None, "tried as often as anybody's");
         assert_eq!(settings().next_try(minutes(90), 1, written), Some(minutes(5)), "the clock was set back");
     }
 }
