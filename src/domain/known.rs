@@ -127,11 +127,11 @@ impl Known {
         let retracted = verdict == Seen::Regress;
         if retracted && seen.asked.is_some_and(|asked| asked <= before.last_changed) {
             // The claim came while the question was under way: the answer is older and says nothing of it.
-            let plan = plan_after_claim(before, Some(&self.plan), true, terms, now);
+            let spent = PollPlan { due: None, asked: Some(now), ..self.plan };
             return Decision {
                 outcome: Outcome::Agreed,
                 payment: before.clone(),
-                plan: PollPlan { asked: Some(now), ..plan },
+                plan: plan_after_claim(before, Some(&spent), true, terms, now),
                 withdrawn: Vec::new(),
                 notices: Vec::new(),
                 findings: Vec::new(),

@@ -64,7 +64,7 @@ fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_aga
     let decision = life.hear(&stale);
     assert_eq!((decision.outcome, decision.findings, decision.notices), (Outcome::Agreed, Vec::new(), Vec::new()));
     assert_eq!(life.stands(), (Status::Paid, Trust::Reported));
-    assert!(decision.plan.due.is_some_and(|due| due <= stale.at + life.terms.schedule.gap));
+    assert_eq!(decision.plan.due, Some(stale.at + life.terms.schedule.gap), "as soon as courtesy allows");
 
     let claimed = life.payment().last_changed;
     let at_once = Observation { asked: Some(claimed), ..seen(Channel::Poll, Status::Pending, life.now) };
@@ -72,6 +72,20 @@ fn an_answer_older_than_the_claim_it_meets_retracts_nothing_and_is_asked_for_aga
 
     let fresh = Observation { asked: Some(life.now), ..seen(Channel::Poll, Status::Pending, life.now) };
     assert_eq!(life.hear(&fresh).outcome, Outcome::Corrected);
+}
+
+#[test]
+fn a_gateway_that_disagrees_is_asked_no_faster_after_the_clock_was_set_back() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    let mut now = start() - Duration::from_hours(1);
+    life.known.as_mut().unwrap().plan.due = Some(now);
+    for _ in 0..9 {
+        let answer = Observation { asked: Some(now), ..seen(Channel::Poll, Status::Created, now) };
+        let due = life.hear(&answer).plan.due;
+        assert_eq!(due, Some(now + life.terms.schedule.gap));
+        now = due.unwrap();
+    }
 }
 
 #[test]
