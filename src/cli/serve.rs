@@ -22,7 +22,11 @@ pub(super) fn run(place: Place) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let served = match runtime {
         Ok(runtime) => {
-            runtime.block_on(daemon::serve(config, Source { file: place.file, environment: place.environment }))
+            let served =
+                runtime.block_on(daemon::serve(config, Source { file: place.file, environment: place.environment }));
+            // What must be finished is. A name that is still being looked up must not keep the process.
+            runtime.shutdown_background();
+            served
         }
         Err(source) => Err(DaemonError::System { doing: "start the runtime", source }),
     };

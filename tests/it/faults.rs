@@ -1,10 +1,10 @@
-//! The disk under the daemon is full, broken or read-only; the ledger is damaged; descriptors run out. What a person
-//! sees meanwhile, and that nobody has to do anything once it is over.
+//! The disk under the daemon is full, broken or read-only; the ledger is damaged; descriptors run out; names are not
+//! found. What a person sees meanwhile, and that nobody has to do anything once it is over.
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 
-use paynowd::simulator::SimulatedPayment;
+use paynowd::simulator::{PostSpec, SimulatedPayment};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::house::http::{Answer, FORM, Line, ask, post, request};
@@ -199,4 +199,19 @@ async fn out_of_descriptors_the_daemon_serves_whom_it_has_and_lets_others_in_lat
     }
     house.until_letters(3).await;
     assert_eq!(look(&house, "/readyz").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_nobody_resolves_keeps_no_daemon_from_ending() {
+    let gateway = "http://localhost:1";
+    let settings = on_a_disk(Settings::usual()).set("integrations.shop.gateway", gateway);
+    let mut house = House::build(settings).await;
+    let Some(disk) = Disk::under(&mut house) else { return };
+    disk.silence_the_resolver();
+    house.open().await;
+    let payment = house.begin("INV-1", "25.00");
+    let poll_url = format!("{gateway}/Interface/CheckPayment/?guid={}", payment.guid);
+    assert_eq!(house.post(&payment, &PostSpec::status("Paid").field("pollurl", &poll_url)).await, 200);
+    house.wait(|| disk.is_resolving().then_some(())).await.expect("a question");
+    house.stop().await;
 }

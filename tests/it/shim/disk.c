@@ -1,5 +1,6 @@
-// A disk that can lose power, fill up and fail, and a clock that can be set, for the daemon under test. Preloaded, it
-// stands between the daemon and libc for every file under SHIM_ROOT. Nothing here needs to be root.
+// A disk that can lose power, fill up and fail, a clock that can be set, and a resolver that can fall silent, for the
+// daemon under test. Preloaded, it stands between the daemon and libc for every file under SHIM_ROOT. Nothing here needs
+// to be root.
 //
 // What is durable is kept in SHIM_HOME, apart from what is merely written:
 //   content/INODE  the bytes of a file as of its last fsync
@@ -8,14 +9,17 @@
 // counts as reachable, whether or not its parent was synced. Memory maps are not followed: SQLite maps only its -shm,
 // which is made anew after a crash.
 //
-// Two files in SHIM_HOME are read at every call:
+// Three files in SHIM_HOME are read at every call:
 //   faults  words such as "write=28 fsync=5 open=30": the call fails with this errno. "lie": fsync does nothing.
 //   clock   seconds by which CLOCK_REALTIME is wrong
+//   resolver  "silent": who looks up a name makes the file "resolving", and waits for ever
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -183,4 +187,14 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     int failed = syscall(SYS_clock_gettime, clock, now);
     if (!failed && clock == CLOCK_REALTIME) now->tv_sec += atol(said("clock", text));
     return failed;
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    char text[256], path[PATH];
+    if (!strncmp(said("resolver", text), "silent", 6)) {
+        close(syscall(SYS_openat, AT_FDCWD, home(path, "resolving"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        for (;;) pause();
+    }
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(name, service, hints, found);
 }

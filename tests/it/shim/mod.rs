@@ -1,4 +1,4 @@
-//! The disk and the clock under a daemon: `disk.c`, built once by the C compiler of this machine and preloaded into the
+//! The disk, the clock and the resolver under a daemon: `disk.c`, built once by the C compiler of this machine and preloaded into the
 //! daemon alone. Commands of the house see the real disk.
 
 use std::collections::BTreeMap;
@@ -54,6 +54,16 @@ impl Disk {
     /// From now on the daemon's clock is wrong by so much.
     pub fn set_clock_wrong_by(&self, seconds: i64) {
         self.tell("clock", &seconds.to_string());
+    }
+
+    /// From now on the daemon's resolver says nothing, for ever.
+    pub fn silence_the_resolver(&self) {
+        self.tell("resolver", "silent");
+    }
+
+    /// Whether somebody waits for it.
+    pub fn is_resolving(&self) -> bool {
+        self.home.join("resolving").exists()
     }
 
     fn tell(&self, name: &str, text: &str) {
