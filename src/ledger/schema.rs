@@ -80,10 +80,17 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
 /// What the lock of the one daemon is called, behind the ledger's name.
 pub(super) const SERVED: &str = ".lock";
 
-/// Takes the lock of the one daemon that may serve `path`; it lasts as long as the file stays open.
+/// Takes the lock of the one daemon that may serve `path`; it lasts as long as the file stays open. A command may have
+/// it for an instant, to see whether a daemon has it.
 pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
     create_home(path)?;
-    try_lock(path, SERVED)?.ok_or_else(|| LedgerError::InUse { path: path.to_owned() })
+    for wait in [0, 1, 2, 5, 10, 20, 50].map(Duration::from_millis) {
+        std::thread::sleep(wait);
+        if let Some(lock) = try_lock(path, SERVED)? {
+            return Ok(lock);
+        }
+    }
+    Err(LedgerError::InUse { path: path.to_owned() })
 }
 
 /// Takes the lock of this name beside `path`, unless somebody has it.

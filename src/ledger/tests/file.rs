@@ -1,5 +1,7 @@
 //! The file itself: opening, closing, crashing, and sharing it with others.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 #[tokio::test]
@@ -99,6 +101,28 @@ async fn there_is_one_daemon_and_any_number_of_commands() {
     let (path, House { home: _home, ledger, .. }) = (house.path(), house);
     ledger.close();
     Ledger::open(&settings(path), Role::Daemon).unwrap().close();
+}
+
+#[test]
+fn a_command_that_looks_whether_a_daemon_serves_keeps_none_from_starting() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("paynowd.db");
+    let command = Ledger::open(&settings(path.clone()), Role::Command).unwrap();
+    let (ended, looked) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                command.is_served().unwrap();
+                looked.store(true, Ordering::Relaxed);
+            }
+        });
+        while !looked.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        let refused = (0..100).filter(|_| schema::lock_for_daemon(&path).is_err()).count();
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(refused, 0, "of 100 starts");
+    });
 }
 
 #[tokio::test]
