@@ -44,13 +44,13 @@ pub(super) fn planned(desk: &mut Desk<'_>, plan: &PollPlan, now: Timestamp) {
 }
 
 pub(super) const LOG_AGAIN: &str = "UPDATE poll_log SET last_at = ?4, count = count + 1 WHERE payment_id = ?1 \
-     AND outcome = ?2 AND detail = ?3 AND first_at = (SELECT max(first_at) FROM poll_log WHERE payment_id = ?1)";
+     AND outcome = ?2 AND detail = ?3 AND first_at = (SELECT max(first_at) FROM poll_log WHERE payment_id = ?1 AND first_at <= ?4)";
 
 pub(super) const LOG: &str = "INSERT INTO poll_log (payment_id, first_at, last_at, count, outcome, detail) \
      VALUES (?1, ?2, ?2, 1, ?3, ?4) ON CONFLICT DO UPDATE SET last_at = excluded.last_at, count = 1, \
      outcome = excluded.outcome, detail = excluded.detail";
 
-/// Adds one poll to the log: to the newest row if it brought the same.
+/// Adds one poll to the log: to the newest row if it brought the same. Rows of a clock that was ahead are no newer.
 pub(super) fn log(
     desk: &mut Desk<'_>,
     payment: i64,

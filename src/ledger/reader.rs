@@ -74,9 +74,9 @@ impl Reader {
     pub async fn brought(
         &self,
         subjects: Vec<Subject>,
-        began: Timestamp,
+        (began, now): (Timestamp, Timestamp),
     ) -> Result<Vec<(Subject, Brought)>, LedgerError> {
-        self.read(move |connection| sweep::brought(connection, &subjects, began)).await
+        self.read(move |connection| sweep::brought(connection, &subjects, (began, now))).await
     }
 
     /// The letters to send at `now`, the oldest first, and when the next one after them is due.

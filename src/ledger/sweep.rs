@@ -122,7 +122,8 @@ pub(super) const ORDERS: &str = "SELECT id FROM expectation INDEXED BY expectati
      AND payment_id IS NULL AND integration_id = (SELECT id FROM integration WHERE name = ?1) AND id > ?2 \
      AND trace_since >= ?4 ORDER BY id LIMIT ?3";
 
-/// Makes `subjects` due now, but for those that are due sooner or have been asked about since `began`.
+/// Makes `subjects` due now, but for those that are due sooner or have been asked about since `began`. What was asked
+/// by a clock that was ahead of `now` says nothing.
 pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, now: Timestamp) -> rusqlite::Result<()> {
     for subject in subjects {
         match subject {
@@ -130,14 +131,15 @@ pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, n
                 .connection
                 .prepare_cached(
                     "UPDATE payment SET poll_due = ?2 WHERE id = ?1 AND (poll_due IS NULL OR poll_due > ?2) \
-                     AND (poll_asked IS NULL OR poll_asked < ?3)",
+                     AND (poll_asked IS NULL OR poll_asked < ?3 OR poll_asked > ?2)",
                 )?
                 .execute(params![payment, millis(now), millis(began)])?,
             Subject::Order(order) => desk
                 .connection
                 .prepare_cached(
                     "UPDATE expectation SET trace_due = ?2 WHERE id = ?1 AND payment_id IS NULL \
-                     AND (trace_due IS NULL OR trace_due > ?2) AND (traced IS NULL OR traced < ?3)",
+                     AND (trace_due IS NULL OR trace_due > ?2) \
+                     AND (traced IS NULL OR traced < ?3 OR traced > ?2)",
                 )?
                 .execute(params![order, millis(now), millis(began)])?,
         };
@@ -146,27 +148,28 @@ pub(super) fn ask(desk: &mut Desk<'_>, subjects: &[Subject], began: Timestamp, n
     Ok(())
 }
 
-/// What asking about `subjects` brought, of those that have been asked about since `began`.
+/// What asking about `subjects` brought, of those that have been asked about from `began` to `now`.
 pub(super) fn brought(
     connection: &Connection,
     subjects: &[Subject],
-    began: Timestamp,
+    (began, now): (Timestamp, Timestamp),
 ) -> rusqlite::Result<Vec<(Subject, Brought)>> {
+    let (began, now) = (millis(began), millis(now));
     let mut polled = connection.prepare_cached(
-        "SELECT outcome FROM poll_log WHERE payment_id = ?1 AND last_at >= ?2 ORDER BY first_at DESC LIMIT 1",
+        "SELECT outcome FROM poll_log WHERE payment_id = ?1 AND last_at BETWEEN ?2 AND ?3 ORDER BY last_at DESC LIMIT 1",
     )?;
     // A payment may come by itself before anybody has asked for it.
     let mut traced = connection.prepare_cached(
         "SELECT iif(payment_id IS NULL, trace_answer, 'found') FROM expectation WHERE id = ?1 \
-         AND (payment_id IS NOT NULL OR traced >= ?2)",
+         AND (payment_id IS NOT NULL OR traced BETWEEN ?2 AND ?3)",
     )?;
     let mut all = Vec::new();
     for subject in subjects {
         let (mut found, proves): (_, fn(&str) -> bool) = match subject {
             Subject::Payment(payment) => {
-                (polled.query(params![payment, millis(began)])?, |code| Outcome::from_code(code).is_some())
+                (polled.query(params![payment, began, now])?, |code| Outcome::from_code(code).is_some())
             }
-            Subject::Order(order) => (traced.query(params![order, millis(began)])?, |code| code == "found"),
+            Subject::Order(order) => (traced.query(params![order, began, now])?, |code| code == "found"),
         };
         if let Some(row) = found.next()? {
             let code: String = row.get(0)?;

@@ -56,7 +56,7 @@ pub async fn sweep(
         if waiting.is_empty() {
             return Ok(checked);
         }
-        let brought = ledger.reader().brought(waiting.iter().copied().collect(), what.began).await?;
+        let brought = ledger.reader().brought(waiting.iter().copied().collect(), (what.began, clock.now())).await?;
         for (subject, brought) in brought {
             waiting.remove(&subject);
             heard = Instant::now();

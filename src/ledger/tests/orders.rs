@@ -180,13 +180,13 @@ async fn a_sweep_looks_for_every_order_without_a_payment_and_counts_a_payment_th
     assert_eq!((&slice.subjects, slice.next), (&orders, None));
     house.ledger.ask(slice.subjects, night, night).await.unwrap();
     assert_eq!(house.due_traces(night).await.len(), 3);
-    assert_eq!(house.ledger.reader().brought(orders.clone(), night).await.unwrap(), []);
+    assert_eq!(house.ledger.reader().brought(orders.clone(), (night, night)).await.unwrap(), []);
     house.untraced(ids[0], "T-1", "not-found", night).await;
     house.found(ids[1], "T-2", &message(2, "Paid", "25.00"), night).await;
     house.post(4, "Paid", night).await;
     let payment = house.due_traces(night).await.remove(0).payment.unwrap();
     house.ledger.came(ids[2], payment).await.unwrap();
-    let brought = house.ledger.reader().brought(orders.clone(), night).await.unwrap();
+    let brought = house.ledger.reader().brought(orders.clone(), (night, night)).await.unwrap();
     let expected = [Err("not-found".to_owned()), Ok(()), Ok(())];
     assert_eq!(brought, orders.into_iter().zip(expected).collect::<Vec<_>>());
     assert!(house.due_traces(night).await.is_empty(), "given up again");

@@ -104,7 +104,7 @@ async fn what_asking_brought_since_the_run_began_is_proof_or_a_code() {
     let house = House::with_five().await;
     let slice = [1, 2, 3, 4].map(|payment| house.subject(payment)).to_vec();
     let night = at(50_000);
-    assert_eq!(house.ledger.reader().brought(slice.clone(), night).await.unwrap(), []);
+    assert_eq!(house.ledger.reader().brought(slice.clone(), (night, at(60_000))).await.unwrap(), []);
     house.ledger.ask(slice.clone(), night, night).await.unwrap();
     house.poll(1, "Paid", night).await;
     house.in_vain(2, "timed-out", at(50_001), None).await;
@@ -112,7 +112,9 @@ async fn what_asking_brought_since_the_run_began_is_proof_or_a_code() {
     // The newest word counts.
     house.poll(4, "Awaiting Delivery", at(50_003)).await;
     house.in_vain(4, "web-page", at(50_004), None).await;
-    let brought = house.ledger.reader().brought(slice.clone(), night).await.unwrap();
+    // By a clock that was ahead.
+    house.poll(2, "Paid", at(60_001)).await;
+    let brought = house.ledger.reader().brought(slice.clone(), (night, at(60_000))).await.unwrap();
     let expected = [Ok(()), Err("timed-out".to_owned()), Ok(()), Err("web-page".to_owned())];
     assert_eq!(brought, slice.into_iter().zip(expected).collect::<Vec<_>>());
 }
