@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// The ledger could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -55,6 +57,26 @@ impl LedgerError {
     /// Whether the file itself is damaged, or none of ours: nothing that passes by itself.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Storage { cause, .. } if super::verify::is_damage(cause))
+    }
+
+    /// Whether the failure may lie in the one thing that was to be stored, rather than in the disk, the file or the lock
+    /// that all of them need.
+    pub fn blames_one(&self) -> bool {
+        let Self::Storage { cause, .. } = self else { return false };
+        !matches!(
+            cause.sqlite_error_code(),
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::OutOfMemory
+            )
+        )
     }
 
     pub(super) fn written(cause: rusqlite::Error) -> Self {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rusqlite::hooks::Wal;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chain::{self, Link};
@@ -269,7 +269,7 @@ impl Desk<'_> {
     fn write_group(&mut self, group: &mut Vec<Box<dyn Work>>, counts: &Counts) {
         let mut commit = |works: &mut [Box<dyn Work>]| {
             let begun = Instant::now();
-            let result = self.commit(works);
+            let result = self.commit(works).map_err(LedgerError::written);
             match result {
                 Ok(()) => counts.committed(works.len(), begun.elapsed()),
                 Err(_) => counts.failures.raise(),
@@ -278,16 +278,13 @@ impl Desk<'_> {
         };
         match commit(group) {
             Ok(()) => group.drain(..).for_each(|work| work.answer(Ok(()))),
-            Err(error) if group.len() > 1 && blames_one(&error) => {
+            Err(error) if group.len() > 1 && error.blames_one() => {
                 for mut work in group.drain(..) {
-                    let result = commit(slice::from_mut(&mut work)).map_err(LedgerError::written);
+                    let result = commit(slice::from_mut(&mut work));
                     work.answer(result);
                 }
             }
-            Err(error) => {
-                let error = LedgerError::written(error);
-                group.drain(..).for_each(|work| work.answer(Err(error.again())));
-            }
+            Err(error) => group.drain(..).for_each(|work| work.answer(Err(error.again()))),
         }
     }
 
@@ -330,22 +327,4 @@ impl Desk<'_> {
         }
         transaction.commit()
     }
-}
-
-/// Whether the failure may lie in one work, rather than in the disk, the file or the lock that all of them need.
-fn blames_one(error: &rusqlite::Error) -> bool {
-    !matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::ReadOnly
-                | ErrorCode::CannotOpen
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::OutOfMemory
-        )
-    )
 }

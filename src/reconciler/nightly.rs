@@ -1,6 +1,7 @@
 //! The nightly run: when it is due, once a night, made up once after downtime.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
@@ -17,6 +18,9 @@ use crate::protocol::Integrations;
 /// How far in the future a run may lie and still count. A clock that was ahead for an hour has had its night; one that was
 /// years ahead must not cost every night to come.
 pub(super) const AHEAD: TimeDelta = TimeDelta::days(2);
+
+/// How long it takes until a run that failed is made again: each asks about everything anew.
+const REST: Duration = Duration::from_mins(15);
 
 /// When the nightly run happens.
 #[derive(Clone, Debug)]
@@ -55,12 +59,16 @@ impl Nightly {
 
     /// Looks at the clock on every beat until `shutdown`. The only one who runs, so runs never overlap.
     pub async fn run(self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
+        let mut resting_until = None;
         loop {
-            tokio::select! {
-                // A run that is cut off has applied nothing; it is made up after the start.
-                () = shutdown.cancelled() => return,
-                looked = self.look(self.clock.now()) => if let Err(error) = looked {
-                    tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+            if resting_until.is_none_or(|until| until <= Instant::now()) {
+                tokio::select! {
+                    // A run that is cut off has applied nothing; it is made up after the start.
+                    () = shutdown.cancelled() => return,
+                    looked = self.look(self.clock.now()) => if let Err(error) = looked {
+                        tracing::warn!(%error, "the nightly run did not happen; it will be made up");
+                        resting_until = Some(Instant::now() + REST);
+                    }
                 }
             }
             tokio::select! {

@@ -16,7 +16,7 @@ use crate::http::Client;
 use crate::ledger::{Due, Ledger, LedgerError, Subject};
 use crate::protocol::Integrations;
 
-/// How long a gateway is left alone after a poll of ours ended by a bug.
+/// How long a gateway is left alone after a poll of ours ended by a bug, and a payment whose answer cannot be stored.
 const AFTER_A_BUG: Duration = Duration::from_mins(1);
 
 /// How many times what may be open at once is read ahead of what there is room for: looking at the ledger costs as much
@@ -45,6 +45,8 @@ pub struct Poller {
     hosts: HashMap<Origin, Host>,
     /// What is being asked about, or was and is not stored yet.
     asking: HashSet<Subject>,
+    /// What of these could not be stored though anything else can, and stays among them until then.
+    put_off: Vec<(Subject, Instant)>,
     /// What each open question, and each answer that is being stored, is about, and which gateway has it.
     open: HashMap<Id, (Subject, Origin)>,
     /// Open questions.
@@ -82,7 +84,7 @@ impl Host {
 
     /// It is left alone for so long.
     fn close(&mut self, patience: Duration) {
-        self.closed_until = Some(Instant::now() + patience);
+        self.closed_until = self.closed_until.max(Some(Instant::now() + patience));
         self.forget();
     }
 
@@ -108,6 +110,7 @@ impl Poller {
             settings,
             hosts: HashMap::new(),
             asking: HashSet::new(),
+            put_off: Vec::new(),
             open: HashMap::new(),
             questions: JoinSet::new(),
             heard: Vec::new(),
@@ -129,12 +132,16 @@ impl Poller {
             if next.take_if(|next| *next <= now).is_some() {
                 self.expect_more();
             }
-            match self.ask_due(now).await {
-                Ok(Some(seen)) => next = seen,
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "cannot see which polls are due; looking again shortly");
-                    next = None;
+            // One gateway's long list may hide what another is to be asked, so look until nobody is left to be asked more.
+            loop {
+                match self.ask_due(now).await {
+                    Ok(Some(seen)) => next = seen,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot see which polls are due; looking again shortly");
+                        next = None;
+                        break;
+                    }
                 }
             }
             tokio::select! {
@@ -169,6 +176,8 @@ impl Poller {
         if self.trouble.resting(moment) {
             return Ok(None);
         }
+        let Self { asking, put_off, .. } = self;
+        put_off.retain(|(subject, until)| *until > moment || !asking.remove(subject));
         for host in self.hosts.values_mut() {
             host.closed_until = host.closed_until.filter(|until| *until > moment);
         }
@@ -266,28 +275,30 @@ impl Poller {
 
     /// What a question brought is stored, or could not be and stays due.
     fn stored(&mut self, stored: Result<(Id, Result<(), LedgerError>), JoinError>) {
-        let (store, patience) = match stored {
-            Ok((store, Ok(()))) => {
-                self.trouble.over();
-                (store, None)
-            }
-            Ok((store, Err(error))) => {
-                tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
-                self.trouble.failed(Instant::now());
-                self.hosts.values_mut().for_each(Host::forget);
-                (store, None)
-            }
-            Err(error) => (error.id(), Some(after_a_panic(&error))),
+        let (store, stored) = match stored {
+            Ok((store, stored)) => (store, Ok(stored)),
+            Err(error) => (error.id(), Err(error)),
         };
         let Some((subject, origin)) = self.open.remove(&store) else { return };
-        self.asking.remove(&subject);
         let host = self.hosts.entry(origin).or_default();
         host.unstored = host.unstored.saturating_sub(1);
         // It may have become due again meanwhile, and whoever heard the bell for that has passed it by.
         host.more = true;
-        if let Some(patience) = patience {
-            host.close(patience);
+        match stored {
+            Ok(Ok(())) => self.trouble.over(),
+            Ok(Err(error)) if error.blames_one() => {
+                tracing::error!(%error, "what a poll brought could not be stored: a bug; it is left alone for a while");
+                self.put_off.push((subject, Instant::now() + AFTER_A_BUG));
+                return;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
+                self.trouble.failed(Instant::now());
+                self.hosts.values_mut().for_each(Host::forget);
+            }
+            Err(error) => host.close(after_a_panic(&error)),
         }
+        self.asking.remove(&subject);
     }
 }
 

@@ -68,7 +68,8 @@ impl House {
         let hands = Arc::new(AtomicI64::new(start().timestamp_millis()));
         let shown = Arc::clone(&hands);
         let clock = Clock::new(move || Timestamp::from_timestamp_millis(shown.load(Ordering::SeqCst)).unwrap());
-        let client = Client::new(ClientLimits::default()).unwrap();
+        // Longer than any test waits: a gateway that keeps silent keeps its question open.
+        let client = Client::new(ClientLimits { request_timeout: 2 * DEADLINE, ..ClientLimits::default() }).unwrap();
         let poller = Poller::new(
             Arc::clone(&ledger),
             Arc::clone(&integrations),
@@ -103,6 +104,11 @@ impl House {
     pub fn later(&self, by: Duration) {
         self.unseen(by);
         self.beat.send_replace(());
+    }
+
+    /// Sets the clock back while nobody looks.
+    pub fn back(&self, by: Duration) {
+        self.hands.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// Sets the clock forward while nobody looks.
@@ -151,6 +157,11 @@ impl House {
         let post = Post { body: body.as_bytes(), signatures: &[] };
         let seen: Verified<_> = shop.gateway.read_post(&post, self.clock.now()).unwrap();
         self.ledger.record(seen, None, Arc::clone(&shop.terms), Admission::Wait).await.unwrap();
+    }
+
+    /// Somebody does this to the file.
+    pub fn hurt(&self, sql: &str) {
+        rusqlite::Connection::open(&self.settings.path).unwrap().execute_batch(sql).unwrap();
     }
 
     pub fn story(&self, name: &str) -> Option<Story> {
@@ -284,6 +295,11 @@ impl ByHand {
         update(reference, &format!("{}/Interface/CheckPayment/?guid={guid}", self.origin), word)
     }
 
+    /// Whether a question waits for it.
+    pub async fn is_asked(&self) -> bool {
+        tokio::time::timeout(Duration::ZERO, self.listener.accept()).await.is_ok()
+    }
+
     /// The next question that is put to it, as a connection that waits for its answer.
     pub async fn asked(&self) -> TcpStream {
         let accepted = tokio::time::timeout(DEADLINE, self.listener.accept()).await;
@@ -301,7 +317,13 @@ impl ByHand {
 }
 
 /// Answers a question, and hangs up.
-pub async fn answer(mut question: TcpStream, body: &str) {
-    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+pub async fn answer(question: TcpStream, body: &str) {
+    reply(question, "200 OK", "", body).await;
+}
+
+/// Replies to a question with this status and these headers, and hangs up.
+pub async fn reply(mut question: TcpStream, status: &str, headers: &str, body: &str) {
+    let length = body.len();
+    let reply = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
     question.write_all(reply.as_bytes()).await.ok();
 }
