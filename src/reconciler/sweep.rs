@@ -1,5 +1,6 @@
 //! The gateway's leg of a run: everything that can still change, and what became final of late, is asked about once
-//! more, and what is looked for by trace is looked for. This only says what is due and waits; whoever polls the ledger asks, here or in the daemon beside a command.
+//! more, and what is looked for by trace is looked for. This only says what is due and waits; whoever polls the ledger
+//! asks, here or in the daemon beside a command.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,6 +11,10 @@ use crate::ledger::{Ledger, LedgerError, Place, Subject, Sweep};
 
 /// How often to look whether answers have come.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long nothing may come back before what is waited for is said to be due once more: an answer from before the run
+/// that was stored after it began leaves nothing due.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a gateway says of an order that it knows no payment for.
 const NOT_FOUND: &str = "not-found";
@@ -39,6 +44,7 @@ pub async fn sweep(
     let mut place = Some(Place::default());
     let mut waiting: HashSet<Subject> = HashSet::new();
     let (start, mut heard, mut given_up) = (Instant::now(), Instant::now(), false);
+    let mut said = Instant::now();
     loop {
         while let Some(from) = place.filter(|_| given_up || waiting.len() <= settings.slice / 2) {
             let slice = ledger.reader().slice(what.clone(), from, settings.slice).await?;
@@ -72,6 +78,10 @@ pub async fn sweep(
             given_up = true;
             checked.left += count(waiting.drain().count());
         } else if !waiting.is_empty() {
+            if heard.max(said).elapsed() > AGAIN {
+                ledger.ask(waiting.iter().copied().collect(), what.began, clock.now()).await?;
+                said = Instant::now();
+            }
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -101,3 +101,28 @@ async fn an_answer_that_cannot_be_stored_keeps_nobody_waiting_and_is_not_asked_f
     }
     assert!(!gateway.is_asked().await, "asked again within the minute");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_from_before_a_run_that_is_stored_during_it_is_asked_for_again() {
+    let gateway = ByHand::open().await;
+    let house = House::open(Plan { origin: Some(gateway.origin.clone()), ..USUAL }).await;
+    let (first, second) = (gateway.update("INV-10", "Paid"), gateway.update("INV-11", "Paid"));
+    house.hear(&first).await;
+    let question = gateway.asked().await;
+    house.hear(&second).await;
+    let open = gateway.asked().await;
+    // This answer waits a moment for the other; and the run begins after it came.
+    answer(question, &first).await;
+    house.unseen(Duration::from_secs(1));
+    let by_hand = async {
+        house.until_confirmed("INV-10", Status::Paid).await;
+        answer(open, &second).await;
+        loop {
+            answer(gateway.asked().await, &first).await;
+        }
+    };
+    tokio::select! {
+        checked = house.night() => assert_eq!((checked.answered, checked.left), (2, 0)),
+        () = by_hand => {}
+    }
+}

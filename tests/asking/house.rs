@@ -316,14 +316,16 @@ impl ByHand {
     }
 }
 
-/// Answers a question, and hangs up.
+/// Answers a question.
 pub async fn answer(question: TcpStream, body: &str) {
     reply(question, "200 OK", "", body).await;
 }
 
-/// Replies to a question with this status and these headers, and hangs up.
+/// Replies to a question with this status and these headers, and waits until whoever asked hangs up.
 pub async fn reply(mut question: TcpStream, status: &str, headers: &str, body: &str) {
     let length = body.len();
     let reply = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}");
     question.write_all(reply.as_bytes()).await.ok();
+    question.shutdown().await.ok();
+    while question.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
 }
