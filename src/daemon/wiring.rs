@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListene
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
 use super::DaemonError;
@@ -172,9 +173,17 @@ pub(super) fn needs_restart(running: &Config, wanted: &Config) -> Vec<&'static s
         ("ledger", running.ledger != wanted.ledger),
         ("poll", PollConfig { schedule: Arc::clone(&wanted.poll.schedule), ..running.poll.clone() } != wanted.poll),
         ("mail", format!("{:?}", running.mail) != format!("{:?}", wanted.mail)),
+        ("mail.smtp.password_file", password(running) != password(wanted)),
+        ("reconcile.timezone, for letters", running.reconcile.timezone != wanted.reconcile.timezone),
         ("log", running.log != wanted.log),
     ]
     .into_iter()
     .filter_map(|(section, changed)| changed.then_some(section))
     .collect()
+}
+
+/// What proves to the mail server who we are; nobody prints it, so that a change of it shows nowhere else.
+fn password(config: &Config) -> Option<&str> {
+    let Transport::Smtp(SmtpConfig { login: Some((_, password)), .. }) = &config.mail.transport else { return None };
+    Some(password.expose_secret())
 }

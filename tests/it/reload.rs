@@ -66,9 +66,16 @@ async fn a_configuration_that_does_not_hold_changes_nothing_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_only_read_at_start_is_named() {
-    let mut house = House::start(Settings::usual()).await;
+    let login =
+        Settings::usual().smtp(1, "none").set("mail.smtp.username", "shop").set("mail.smtp.password_file", "mail.key");
+    let mut house = House::start(login.file("mail.key", "before").set("reconcile.timezone", "UTC")).await;
     let settings = std::fs::read_to_string(house.path("daemon.toml")).unwrap();
-    house.write("daemon.toml", &settings.replace("[server]", "[server]\nqueue = 7"));
+    house.write("daemon.toml", &settings.replace("[server]", "[server]\nqueue = 7").replace("UTC", "Africa/Harare"));
+    house.write("mail.key", "after");
     house.reload().await;
-    assert!(house.log().lines().any(|line| line.contains("only read at start") && line.contains("key=\"server\"")));
+    let log = house.log();
+    for key in ["server", "mail.smtp.password_file", "reconcile.timezone, for letters"] {
+        let named = format!("key=\"{key}\"");
+        assert!(log.lines().any(|line| line.contains("only read at start") && line.contains(&named)), "{key}: {log}");
+    }
 }
