@@ -39,7 +39,7 @@ pub(super) fn run(place: Place) -> Exit {
             }
             output::complain_of(&error);
             match error {
-                DaemonError::Ledger(LedgerError::Newer { .. }) => Exit::Configuration,
+                DaemonError::Ledger(LedgerError::Newer { .. } | LedgerError::Foreign { .. }) => Exit::Configuration,
                 DaemonError::Listen { .. }
                 | DaemonError::System { .. }
                 | DaemonError::Ledger(_)

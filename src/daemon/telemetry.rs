@@ -32,17 +32,19 @@ pub fn start(config: &LogConfig) {
 }
 
 /// Standard error. An order's reference may hold any printable character, and some of those move cursors or turn lines
-/// around; a line of the log stays one line, and what it hides is written out.
+/// around; a line of the log stays one line, and what it hides is written out. A line that cannot be written is lost, and
+/// nothing else: the disk that is full, or the pipe that nobody reads, must not end the daemon.
 struct Stderr;
 
 impl io::Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().lock().write_all(harmless(&String::from_utf8_lossy(line)).as_bytes())?;
+        let _ = io::stderr().lock().write_all(harmless(&String::from_utf8_lossy(line)).as_bytes());
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
+        let _ = io::stderr().lock().flush();
+        Ok(())
     }
 }
 

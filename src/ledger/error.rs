@@ -45,6 +45,12 @@ pub enum LedgerError {
         /// Ours.
         known: i64,
     },
+    /// The file is some other program's. Point to another.
+    #[error("{path}: this is no ledger of paynowd, but a database of some other program; it is left as it is", path = path.display())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Another daemon serves this ledger. Stop it first.
     #[error("{path}: another paynowd serves this ledger", path = path.display())]
     InUse {

@@ -36,6 +36,7 @@ mod states;
 mod sweep;
 mod traces;
 mod verify;
+mod whereabouts;
 mod writer;
 
 use std::fs::File;
@@ -133,11 +134,10 @@ impl Ledger {
             Role::Daemon => Some(schema::lock_for_daemon(path)?),
             Role::Command => None,
         };
-        let connection = schema::open_writer(path)?;
+        let opened = schema::open_writer(path)?;
         let bells = Bells::default();
         let counts = Arc::<Counts>::default();
-        let writer =
-            Writer::start(connection, settings.queue, settings.quarantine, bells.clone(), Arc::clone(&counts))?;
+        let writer = Writer::start(opened, settings.queue, settings.quarantine, bells.clone(), Arc::clone(&counts))?;
         Ok(Self { reader: Reader::open(path)?, writer, bells, counts, path: path.clone(), _lock: lock })
     }
 

@@ -1,7 +1,7 @@
 //! Opening a ledger file: its settings, its migrations, and the lock that keeps a second daemon out.
 
 use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,9 +9,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::LedgerError;
+use super::whereabouts::Whereabouts;
 
 /// Every migration in order; a ledger's `user_version` says how many it has had.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+
+/// What marks a file as a ledger: the first migration writes it where SQLite keeps room for that.
+const OURS: u32 = 0x706e_7764;
 
 /// How long a write waits for another process before the caller is told to come back.
 const BUSY: Duration = Duration::from_secs(2);
@@ -25,10 +29,14 @@ const OWNER_AND_GROUP: u32 = 0o640;
 /// How many prepared statements stay ready.
 const STATEMENTS: usize = 64;
 
-/// Opens `path` for writing, creating and migrating it as needed.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
+/// Opens `path` for writing, creating and migrating it as needed; and where that is.
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, Whereabouts), LedgerError> {
     create_home(path)?;
-    create(path).map_err(|cause| LedgerError::File { path: path.to_owned(), cause })?;
+    let of_file = |cause| LedgerError::File { path: path.to_owned(), cause };
+    if create(path).map_err(of_file)? {
+        tracing::info!(path = %path.display(), "there was no ledger, so a new one is begun");
+    }
+    let whereabouts = Whereabouts::of(path).map_err(of_file)?;
     let opened = |cause| LedgerError::Storage { doing: "opened", cause };
     let mut connection = Connection::open_with_flags(
         path,
@@ -39,6 +47,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Plans that do not depend on bound values: else statements are prepared anew at every binding.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(opened)?;
+    refuse_foreign(&connection, path)?;
     let journal: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(opened)?;
     if journal != "wal" {
@@ -50,15 +59,16 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     connection.pragma_update(None, "trusted_schema", false).map_err(opened)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT).map_err(opened)?;
     migrate(&mut connection, path)?;
-    Ok(connection)
+    Ok((connection, whereabouts))
 }
 
-/// Makes the file if it is missing: it holds what customers paid and who they are, so it is not for everybody. SQLite
-/// gives the files beside it the same permissions.
-fn create(path: &Path) -> std::io::Result<()> {
+/// Makes the file if it is missing, and says whether it was: it holds what customers paid and who they are, so it is not
+/// for everybody. SQLite gives the files beside it the same permissions.
+fn create(path: &Path) -> std::io::Result<bool> {
     match File::options().write(true).create_new(true).mode(OWNER_AND_GROUP).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -73,6 +83,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     // As the writer: a LIMIT that is bound would have its statement prepared anew at every look at what is due.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(opened)?;
     let found = version(&connection).map_err(opened)?;
+    refuse_foreign(&connection, path)?;
     refuse_newer(found, path)?;
     Ok(connection)
 }
@@ -93,7 +104,8 @@ pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
     Err(LedgerError::InUse { path: path.to_owned() })
 }
 
-/// Takes the lock of this name beside `path`, unless somebody has it.
+/// Takes the lock of this name beside `path`, unless somebody has it. If root is the first to want it, it belongs to the
+/// ledger's owner all the same, as SQLite's own files do: or nobody else could ever take it.
 pub(super) fn try_lock(path: &Path, name: &str) -> Result<Option<File>, LedgerError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(name);
@@ -104,6 +116,10 @@ pub(super) fn try_lock(path: &Path, name: &str) -> Result<Option<File>, LedgerEr
         .write(true)
         .open(&lock)
         .map_err(|cause| LedgerError::File { path: lock.clone(), cause })?;
+    if let Ok(ledger) = std::fs::metadata(path) {
+        // Who may not give it away owns it already, or has no need to.
+        let _ = fchown(&file, Some(ledger.uid()), Some(ledger.gid()));
+    }
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
@@ -143,6 +159,15 @@ pub(super) fn blueprint(connection: &Connection) -> rusqlite::Result<Connection>
         empty.execute_batch(migration)?;
     }
     Ok(empty)
+}
+
+/// Somebody else's file is left as it is.
+fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
+    let asked = |cause| LedgerError::Storage { doing: "opened", cause };
+    let whose: u32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(asked)?;
+    let empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+    let empty: bool = connection.query_row(empty, [], |row| row.get(0)).map_err(asked)?;
+    if whose == OURS || empty { Ok(()) } else { Err(LedgerError::Foreign { path: path.to_owned() }) }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

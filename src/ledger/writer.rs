@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::chain::{self, Link};
 use super::counts::Counts;
 use super::statements::Statements;
+use super::whereabouts::Whereabouts;
 use super::{Admission, LedgerError, QuarantineLimits};
 use crate::domain::IntegrationName;
 
@@ -33,6 +34,7 @@ pub(super) struct Desk<'c> {
     memory: Memory,
     limits: QuarantineLimits,
     log: Log,
+    whereabouts: Whereabouts,
 }
 
 /// How far the write-ahead log has grown, in pages.
@@ -77,9 +79,14 @@ pub(super) struct Bells {
 }
 
 impl<'c> Desk<'c> {
-    fn new(connection: &'c Connection, limits: QuarantineLimits, log: Log) -> rusqlite::Result<Self> {
+    fn new(
+        connection: &'c Connection,
+        limits: QuarantineLimits,
+        log: Log,
+        whereabouts: Whereabouts,
+    ) -> rusqlite::Result<Self> {
         let statements = Statements::prepare(connection)?;
-        Ok(Self { connection, statements, memory: Memory::default(), limits, log })
+        Ok(Self { connection, statements, memory: Memory::default(), limits, log, whereabouts })
     }
 
     /// The digest of the newest event.
@@ -174,7 +181,7 @@ impl Writer {
     /// # Errors
     /// The system gives no thread, or the ledger has not the tables that every message needs.
     pub(super) fn start(
-        mut connection: Connection,
+        (mut connection, whereabouts): (Connection, Whereabouts),
         capacity: usize,
         limits: QuarantineLimits,
         bells: Bells,
@@ -191,7 +198,7 @@ impl Writer {
         let (seated, is_seated) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("ledger-writer".into())
-            .spawn(move || match Desk::new(&connection, limits, log) {
+            .spawn(move || match Desk::new(&connection, limits, log, whereabouts) {
                 Ok(desk) => {
                     drop(seated);
                     run(desk, works, &bells, &counts);
@@ -315,6 +322,7 @@ impl Desk<'_> {
     }
 
     fn apply(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+        self.whereabouts.check()?;
         // The statements that stay ready borrow the connection, too; nobody opens a second transaction.
         let transaction = Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
         // Read inside the transaction: from here on nobody else writes.

@@ -215,3 +215,41 @@ async fn a_name_that_nobody_resolves_keeps_no_daemon_from_ending() {
     house.wait(|| disk.is_resolving().then_some(())).await.expect("a question");
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_moved_away_under_the_daemon_takes_nothing_until_it_is_back() {
+    let house = House::start(Settings::usual()).await;
+    let before = house.pay("INV-1", "25.00").await;
+    house.until_it_is(&before.guid, "paid", "confirmed").await;
+    let moved = |from: &str, to: &str| {
+        fs::create_dir_all(house.path(to)).unwrap();
+        for file in ["paynowd.db", "paynowd.db-wal", "paynowd.db-shm"] {
+            fs::rename(house.path(from).join(file), house.path(to).join(file)).unwrap();
+        }
+    };
+    moved("", "elsewhere");
+    let payment = paid(&house, "INV-2");
+    assert_eq!(post(house.public, "/paynow/shop", body(&house, &payment)).await.status, 503);
+    let ready = look(&house, "/readyz").await;
+    assert!(ready.status == 503 && ready.body.contains("was moved or deleted; put it back"), "{}", ready.body);
+    moved("elsewhere", "");
+    assert_eq!(post(house.public, "/paynow/shop", body(&house, &payment)).await.status, 200);
+    house.until_it_is(&payment.guid, "paid", "confirmed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_may_not_grow_end_nothing() {
+    let house = House::start(Settings::usual()).await;
+    let pid = Pid::from_raw(house.pid().cast_signed());
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    let payment = paid(&house, "INV-1");
+    // Neither the ledger nor the log can be written now.
+    let before = prlimit(pid, Resource::Fsize, Rlimit { current: Some(1), maximum }).unwrap();
+    for _ in 0..3 {
+        assert_eq!(post(house.public, "/paynow/shop", body(&house, &payment)).await.status, 503);
+    }
+    assert_eq!(look(&house, "/readyz").await.status, 503);
+    prlimit(pid, Resource::Fsize, before).unwrap();
+    assert_eq!(post(house.public, "/paynow/shop", body(&house, &payment)).await.status, 200);
+    house.until_it_is(&payment.guid, "paid", "confirmed").await;
+}

@@ -1,5 +1,7 @@
 -- The first ledger. Times are milliseconds since 1970 UTC; amounts are ten-thousandths; codes are words.
 
+PRAGMA application_id = 0x706e7764;
+
 -- Integrations by number, so that a million rows do not repeat a name.
 CREATE TABLE integration (
     id   INTEGER PRIMARY KEY,

@@ -1,5 +1,6 @@
 //! The file itself: opening, closing, crashing, and sharing it with others.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
@@ -89,6 +90,22 @@ async fn a_ledger_of_a_newer_release_is_refused_and_left_alone() {
     assert!(matches!(Reader::open(&path), Err(LedgerError::Newer { found: 99, .. })));
 }
 
+#[test]
+fn a_database_of_another_program_is_left_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("orders.db");
+    for setup in ["CREATE TABLE orders (id INTEGER PRIMARY KEY)", "PRAGMA user_version = 1"] {
+        Connection::open(&path).unwrap().execute_batch(setup).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        for role in [Role::Daemon, Role::Command] {
+            let opened = Ledger::open(&settings(path.clone()), role);
+            assert!(matches!(opened, Err(LedgerError::Foreign { .. })), "{:?}", opened.err());
+        }
+        assert!(matches!(Reader::open(&path), Err(LedgerError::Foreign { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}
+
 #[tokio::test]
 async fn there_is_one_daemon_and_any_number_of_commands() {
     let house = House::new();
@@ -123,6 +140,24 @@ fn a_command_that_looks_whether_a_daemon_serves_keeps_none_from_starting() {
         ended.store(true, Ordering::Relaxed);
         assert_eq!(refused, 0, "of 100 starts");
     });
+}
+
+#[test]
+fn a_lock_that_root_makes_belongs_to_the_ledgers_owner() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("paynowd.db");
+    let command = Ledger::open(&settings(path.clone()), Role::Command).unwrap();
+    let nobody = 65_534;
+    if std::os::unix::fs::chown(&path, Some(nobody), Some(nobody)).is_err() {
+        eprintln!("SKIPPED: only root can give a file away");
+        return;
+    }
+    drop(command.take_turn().unwrap());
+    assert!(!command.is_served().unwrap());
+    for lock in ["paynowd.db.reconcile.lock", "paynowd.db.lock"] {
+        let lock = std::fs::metadata(home.path().join(lock)).unwrap();
+        assert_eq!((lock.uid(), lock.gid()), (nobody, nobody));
+    }
 }
 
 #[tokio::test]
