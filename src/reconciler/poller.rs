@@ -244,6 +244,9 @@ impl Poller {
         match heard {
             Ok(heard) => {
                 if let Some(patience) = heard.patience {
+                    if host.closed_until.is_none() && !patience.is_zero() {
+                        tracing::warn!(gateway = %origin, seconds = patience.as_secs(), "a gateway wants to be left alone");
+                    }
                     host.close(patience);
                 }
                 host.unstored += 1;
@@ -292,8 +295,9 @@ impl Poller {
                 return;
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
-                self.trouble.failed(Instant::now());
+                if self.trouble.failed(Instant::now()) {
+                    tracing::warn!(%error, "what a poll brought could not be stored; it will be asked again");
+                }
                 self.hosts.values_mut().for_each(Host::forget);
             }
             Err(error) => host.close(after_a_panic(&error)),

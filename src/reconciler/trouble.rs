@@ -17,12 +17,14 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// Something could not be stored. Several that fail together are one trouble.
-    pub(super) fn failed(&mut self, now: Instant) {
-        if self.until.is_none_or(|until| until <= now) {
+    /// Something could not be stored. Whether that is news: several that fail together are one trouble.
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
+        let news = !self.resting(now);
+        if news {
             self.rest = (self.rest * 2).clamp(FIRST, LONGEST);
             self.until = Some(now + self.rest);
         }
+        news
     }
 
     /// Something was stored.
@@ -47,7 +49,7 @@ mod tests {
         let mut now = start;
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             // Four questions were open and fail together.
-            (0..4).for_each(|_| trouble.failed(now));
+            assert_eq!([0; 4].map(|_| trouble.failed(now)), [true, false, false, false]);
             let rest = Duration::from_secs(seconds);
             assert!(trouble.resting(now + rest / 2));
             assert!(!trouble.resting(now + rest));
