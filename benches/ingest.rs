@@ -30,7 +30,7 @@ const CROWDS: [usize; 4] = [1, 16, 64, 256];
 /// What is posted.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// Payments nobody has heard of, paid: event, payment, poll and letter are written for each.
+    /// Payments nobody has heard of, paid: event, payment with its poll plan, and letter are written for each.
     New,
     /// What was posted before.
     Repeats,

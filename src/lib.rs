@@ -28,7 +28,7 @@
 //! | 3 | [`receiver`] | they call us |
 //! | 3 | [`reconciler`] | we call them |
 //! | 3 | [`mailer`] | outbox → letter → mail server or directory |
-//! | 3 | [`simulator`] | the gateway's twin; never sees the ledger |
+//! | 3 | [`simulator`] | the gateways' twins; never sees the ledger |
 //! | 4 | [`config`] | `daemon.toml` and the environment, checked |
 //! | 5 | [`daemon`] | wiring, lifetime, signals, systemd, telemetry |
 //! | 6 | [`cli`] | the front door; the only place that prints and exits |
@@ -61,8 +61,8 @@
 //!
 //! # What always holds
 //!
-//! - A 2xx goes out after the fsync, never before. There is no code path from a socket to a 200 that does not pass
-//!   [`ledger::Ledger::record`] or [`ledger::Ledger::refuse`].
+//! - A 2xx goes out after the fsync, never before. There is no code path from the public door to a 200 that does
+//!   not pass [`ledger::Ledger::record`] or [`ledger::Ledger::refuse`].
 //! - Only `protocol` makes a `Verified` value, and the ledger takes nothing else as a fact.
 //! - Only `ledger` knows SQL; only its one thread writes. Nothing above it sees a connection.
 //! - Only [`cli`] prints and exits. `domain` has no clock and no I/O.

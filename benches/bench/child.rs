@@ -9,9 +9,9 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 
 /// A process that ends when it is dropped.
-pub struct Helper(pub Child);
+pub struct Running(pub Child);
 
-impl Drop for Helper {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -32,16 +32,16 @@ pub fn command(role: &str, values: &[String]) -> Command {
 }
 
 /// Starts a command that prints its address first.
-pub fn serve(mut command: Command) -> (Helper, SocketAddr) {
+pub fn serve(mut command: Command) -> (Running, SocketAddr) {
     let mut child = command.stdout(Stdio::piped()).spawn().expect("a process");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("its first line");
     let address = line.trim().parse().unwrap_or_else(|_| panic!("{command:?} said {line:?} instead of its address"));
-    (Helper(child), address)
+    (Running(child), address)
 }
 
 /// The ceiling, in a process of its own: hyper, the body read, 200.
-pub fn bare_hyper() -> (Helper, SocketAddr) {
+pub fn bare_hyper() -> (Running, SocketAddr) {
     serve(command("bare", &[]))
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::child::Helper;
+use super::child::Running;
 use super::message::{KEY, NOWHERE};
 
 /// What differs from the usual daemon.
@@ -34,7 +34,7 @@ pub struct House {
     pub admin: SocketAddr,
     /// How long it took until it said that it was ready.
     pub started_in: Duration,
-    daemon: Helper,
+    daemon: Running,
     home: TempDir,
 }
 
@@ -54,7 +54,7 @@ impl House {
             .envs(wishes.environment)
             .spawn()
             .expect("the daemon starts");
-        let daemon = Helper(daemon);
+        let daemon = Running(daemon);
         let mut word = [0_u8; 1024];
         let length = manager.recv(&mut word).expect("the daemon says that it is ready");
         let started_in = start.elapsed();

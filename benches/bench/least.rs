@@ -18,7 +18,7 @@ use super::{child, shop};
 /// How many posts share a commit at most, as in the daemon.
 const GROUP: usize = 256;
 
-/// The four tables of the prototypes, and the indexes they cannot do without.
+/// The four tables of the plainest such design, and the indexes they cannot do without.
 const TABLES: &str = "CREATE TABLE event (id INTEGER PRIMARY KEY, payment_id INTEGER, at INTEGER, body BLOB);
     CREATE TABLE payment (id INTEGER PRIMARY KEY, guid BLOB UNIQUE, reference TEXT, amount INTEGER, status TEXT);
     CREATE INDEX payment_by_reference ON payment (reference);
@@ -31,7 +31,7 @@ const TABLES: &str = "CREATE TABLE event (id INTEGER PRIMARY KEY, payment_id INT
 type Waiting = (Observation, oneshot::Sender<()>);
 
 /// Starts it with its database in `home`.
-pub fn receiver(home: &Path, environment: &[(&'static str, String)]) -> (child::Helper, SocketAddr) {
+pub fn receiver(home: &Path, environment: &[(&'static str, String)]) -> (child::Running, SocketAddr) {
     let mut command = child::command("least", &[home.display().to_string()]);
     command.envs(environment.iter().cloned());
     child::serve(command)

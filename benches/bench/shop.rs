@@ -62,7 +62,7 @@ pub fn now() -> Timestamp {
 
 /// A door like the daemon's, in a process of its own, whose ledger lets no more than `queue` works wait, and so commits
 /// no more than that together: with 1, every post has a commit of its own.
-pub fn door(home: &Path, queue: usize, environment: &[(&'static str, String)]) -> (child::Helper, SocketAddr) {
+pub fn door(home: &Path, queue: usize, environment: &[(&'static str, String)]) -> (child::Running, SocketAddr) {
     let mut command = child::command("door", &[home.display().to_string(), queue.to_string()]);
     command.envs(environment.iter().cloned());
     child::serve(command)

@@ -35,12 +35,12 @@ impl Default for LogConfig {
 
 impl LogConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let rule =
-            "a level (off, error, warn, info, debug, trace), or levels by module like \"info,paynowd::poll=debug\"";
+        let rule = "a level (off, error, warn, info, debug, trace), or levels by module like \"info,paynowd::reconciler=debug\"";
         let formats = [LogFormat::Text, LogFormat::Json].map(|format| (format.code(), format));
+        let usual = Self::default();
         let config = Self {
-            level: section.read("level", rule, directives).unwrap_or_else(|| "info".to_owned()),
-            format: section.choice("format", LogFormat::Text, &formats),
+            level: section.read("level", rule, directives).unwrap_or(usual.level),
+            format: section.choice("format", usual.format, &formats),
         };
         section.finish();
         config

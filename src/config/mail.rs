@@ -25,7 +25,7 @@ pub struct MailConfig {
     pub transport: Transport,
     /// Waits between tries; the last repeats. Never empty.
     pub retry: Vec<Duration>,
-    /// When to stop trying, counted from when the letter was written; not before each of the waits was waited once.
+    /// When to stop trying: after this age, but not before every wait has been used once.
     pub give_up_after: Duration,
 }
 

@@ -358,8 +358,7 @@ impl Ledger {
     /// Whether the writer answers and the file can be locked for writing.
     ///
     /// # Errors
-    /// It cannot: the daemon is not ready. A full queue is no sign of life, nor of the contrary; with
-    /// [`Admission::Wait`] it is waited for.
+    /// It cannot. A full queue is no sign of life, nor of the contrary; with [`Admission::Wait`] it is waited for.
     pub async fn ping(&self, admission: Admission) -> Result<(), LedgerError> {
         self.writer.write(admission, |_| Ok(())).await
     }

@@ -89,6 +89,7 @@ mod tests {
     #[tokio::test]
     async fn a_started_heart_has_somebody_who_keeps_it_beating() {
         let heart = Heartbeat::start().await.unwrap();
+        tokio::time::timeout(2 * SILENCE, heart.listen().changed()).await.expect("a beat").unwrap();
         assert!(!heart.pacemaker.is_finished());
         heart.stop().await;
     }

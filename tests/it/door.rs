@@ -1,4 +1,4 @@
-//! What the door answers to whom. Each row of the failure table in the design is a test here or in `bounds`.
+//! What the door answers to whom. Each row of the README's table of answers is a test here or in `bounds`.
 
 use paynowd::protocol::Key;
 use paynowd::simulator::{ButtonSale, PostSpec, Recut, Signature};

@@ -1,4 +1,4 @@
-//! What the demo is played on: a directory, a simulated gateway, the daemon as a child process, and its ledger.
+//! What the demo is played on: a directory, simulated gateways, the daemon as a child process, and its ledger.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -140,10 +140,13 @@ fn shim() -> Option<&'static Path> {
 
 fn build() -> Result<PathBuf, String> {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/shim/disk.c");
-    let shim = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("disk-{}.so", std::process::id()));
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    // Others may build it, too, or have it loaded.
+    let (shim, draft) = (home.join("disk.so"), home.join(format!("disk-{}.so", std::process::id())));
     let flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"];
-    let compiled = Command::new("cc").args(flags).arg(&shim).arg(source).output();
+    let compiled = Command::new("cc").args(flags).arg(&draft).arg(source).output();
     let compiled = compiled.map_err(|error| format!("cc cannot be run: {error}"))?;
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    fs::rename(draft, &shim).map_err(|error| error.to_string())?;
     Ok(shim)
 }
