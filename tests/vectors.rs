@@ -186,7 +186,7 @@ fn honour(vector: &Vector) {
         ("trace_response", Some("accept")) => {
             assert_eq!(vector.traced(), Ok(Traced::NotFound), "{note}");
             assert!(matches!(vector.answered(), Err(Unproven::Suspect(_))), "{note}");
-            assert!(matches!(vector.posted(), Err(Rejection::Suspect { key: None, .. })), "{note}");
+            assert!(matches!(vector.posted(), Err(Rejection::Suspect { about: None, .. })), "{note}");
         }
         ("negative", Some("reject 400")) => assert!(matches!(vector.posted(), Err(Rejection::Malformed(_))), "{note}"),
         ("negative", Some("reject")) => match vector.expected_hash.as_deref() {

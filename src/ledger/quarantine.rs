@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::{Desk, Tally};
-use super::{discrepancies, polls};
-use crate::domain::{Class, Finding, GatewayKey, IntegrationName, Terms, Timestamp};
+use super::{chain, discrepancies, polls, record};
+use crate::domain::{Class, Finding, IntegrationName, Observation, Terms, Timestamp};
+use crate::protocol::Verified;
 
 /// A post that was not taken.
 #[derive(Clone, Debug)]
@@ -25,8 +26,8 @@ pub struct Refused {
     pub reason: String,
     /// The headers that were to prove it, one a line, where the protocol keeps any.
     pub signature: Option<String>,
-    /// The payment it speaks of, where its proof holds and that much is certain.
-    pub key: Option<GatewayKey>,
+    /// That there is the payment it speaks of, where its proof holds and that much is certain.
+    pub about: Option<Box<Verified<Observation>>>,
     /// The body, byte for byte.
     pub body: Vec<u8>,
 }
@@ -48,12 +49,18 @@ impl Default for QuarantineLimits {
     }
 }
 
-/// Keeps a refused post. If its proof held, that is a finding, and the payment it speaks of is asked about.
+/// Keeps a refused post. If its proof held, that is a finding, and the payment it speaks of is asked about; of one that
+/// nobody has heard of it is taken that it exists, or it would be lost.
 pub(super) fn refuse(desk: &mut Desk<'_>, refused: &Refused, terms: &Terms) -> rusqlite::Result<()> {
     let integration = desk.integration(&refused.integration)?;
     if refused.kind == "suspect" {
-        let payment = match &refused.key {
-            Some(key) => polls::ask_soon(desk, integration, key, terms, refused.at)?,
+        let payment = match refused.about.as_deref().map(Verified::value) {
+            Some(seen) => {
+                if terms.confirmable && record::find(desk, integration, &seen.key)?.is_none() {
+                    record::record(desk, seen, &chain::body_digest(&seen.body), refused.peer, terms)?;
+                }
+                polls::ask_soon(desk, integration, &seen.key, terms, refused.at)?
+            }
             None => None,
         };
         let finding = Finding {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Verified;
 use super::doctor::{Examination, NotSignable, Specimen};
 use crate::domain::{
-    self, Class, Finding, GatewayKey, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Timestamp,
+    self, Class, Finding, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Timestamp,
 };
 
 /// A post as it arrived.
@@ -33,8 +33,9 @@ pub enum Rejection {
     Suspect {
         /// What is wrong with which field.
         reason: String,
-        /// The payment it speaks of, where that much is certain.
-        key: Option<GatewayKey>,
+        /// That there is the payment it speaks of, and how to ask about it, where that much is certain: created, and no
+        /// more.
+        about: Option<Box<Verified<Observation>>>,
     },
 }
 

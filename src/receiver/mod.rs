@@ -198,10 +198,10 @@ impl Receiver {
         }
         let reason = rejection.to_string();
         let verdict = Verdict::of(&rejection);
-        let (kind, key) = match rejection {
+        let (kind, about) = match rejection {
             Rejection::Malformed(_) => ("malformed", None),
             Rejection::Forged(_) => ("forged", None),
-            Rejection::Suspect { key, .. } => ("suspect", key),
+            Rejection::Suspect { about, .. } => ("suspect", about),
         };
         tracing::warn!(integration = %integration.name, %peer, kind, reason, "post refused, kept in quarantine");
         let refused = Refused {
@@ -214,7 +214,7 @@ impl Receiver {
                 let values: Vec<_> = signatures.iter().map(|value| String::from_utf8_lossy(value)).collect();
                 values.join("\n")
             }),
-            key,
+            about,
             body: body.to_vec(),
         };
         match self.ledger.refuse(refused, Arc::clone(&integration.terms)).await {

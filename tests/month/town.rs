@@ -208,10 +208,10 @@ impl Town {
                 self.ledger.record(seen, None, terms, Admission::Wait).await.unwrap();
             }
             Err(rejection) => {
-                let (kind, key) = match &rejection {
+                let (kind, about) = match &rejection {
                     Rejection::Malformed(_) => ("malformed", None),
                     Rejection::Forged(_) => ("forged", None),
-                    Rejection::Suspect { key, .. } => ("suspect", key.clone()),
+                    Rejection::Suspect { about, .. } => ("suspect", about.clone()),
                 };
                 let refused = Refused {
                     integration: integration.name.clone(),
@@ -220,7 +220,7 @@ impl Town {
                     kind,
                     reason: rejection.to_string(),
                     signature: None,
-                    key,
+                    about,
                     body,
                 };
                 self.ledger.refuse(refused, terms).await.unwrap();

@@ -1,7 +1,8 @@
 //! The quarantine: verbatim, and bounded three ways.
 
 use super::*;
-use crate::domain::Class;
+use crate::domain::{Class, Facts, Trust};
+use crate::protocol::Rejection;
 
 fn refused(kind: &'static str, body: &[u8], when: Timestamp) -> Refused {
     Refused {
@@ -11,7 +12,7 @@ fn refused(kind: &'static str, body: &[u8], when: Timestamp) -> Refused {
         kind,
         reason: "field amount: is missing".into(),
         signature: None,
-        key: Some(key(1)),
+        about: None,
         body: body.to_vec(),
     }
 }
@@ -23,6 +24,17 @@ fn bounded(posts: u32, bytes: u64, age: Duration) -> House {
 impl House {
     async fn refuse(&self, body: &[u8], when: Timestamp) {
         self.ledger.refuse(refused("forged", body, when), Arc::clone(&self.terms)).await.unwrap();
+    }
+
+    async fn suspect(&self, payment: u8, when: Timestamp) {
+        let body = message(payment, "Paid", "25,00");
+        let Err(Rejection::Suspect { about, .. }) =
+            self.gateway.read_post(&Post { body: &body, signatures: &[] }, when)
+        else {
+            panic!("not suspect")
+        };
+        let refused = Refused { about, ..refused("suspect", &body, when) };
+        self.ledger.refuse(refused, Arc::clone(&self.terms)).await.unwrap();
     }
 
     fn bodies(&self) -> Vec<Vec<u8>> {
@@ -48,14 +60,25 @@ async fn a_suspect_post_is_a_finding_and_has_its_payment_asked_about() {
     let house = House::new();
     house.post(1, "Created", at(0)).await;
     for _ in 0..2 {
-        house.ledger.refuse(refused("suspect", b"x", at(10)), Arc::clone(&house.terms)).await.unwrap();
+        house.suspect(1, at(10)).await;
     }
     let story = house.story(1);
     assert_eq!((story.known.plan.due, story.known.payment.status), (Some(at(10)), Status::Created));
     assert_eq!((story.discrepancies[0].class, story.discrepancies[0].times), (Class::ContradictingPost, 2));
-    let stranger = Refused { key: Some(key(9)), ..refused("suspect", b"x", at(10)) };
-    house.ledger.refuse(stranger, Arc::clone(&house.terms)).await.unwrap();
-    assert_eq!(house.ask::<i64>("SELECT count(*) FROM discrepancy WHERE payment_id IS NULL"), Some(1));
+}
+
+#[tokio::test]
+async fn of_a_payment_that_only_a_suspect_post_speaks_of_no_more_is_taken_than_that_it_is_to_be_asked_about() {
+    let house = House::new();
+    house.suspect(9, at(10)).await;
+    let Story { known, events, discrepancies, .. } = house.story(9);
+    let payment = known.payment;
+    assert_eq!((payment.status, payment.trust, payment.facts), (Status::Created, Trust::Reported, Facts::default()));
+    assert_eq!((known.plan.due, events.len(), discrepancies.len()), (Some(at(10)), 1, 1));
+    assert_eq!(house.bodies(), [message(9, "Paid", "25,00")]);
+    house.poll(9, "Paid", at(11)).await;
+    assert_eq!(house.story(9).known.payment.trust, Trust::Confirmed);
+    assert!(house.ledger.reader().verify(Scope::Whole).unwrap().flaws.is_empty());
 }
 
 #[tokio::test]

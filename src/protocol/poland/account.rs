@@ -51,6 +51,24 @@ impl Account {
             body: telling.body.to_vec(),
         }
     }
+
+    /// The payment of this id, of which a suspect message says no more than that there is one.
+    fn mentioned(&self, key: GatewayKey, body: &[u8], at: Timestamp) -> Observation {
+        Observation {
+            integration: self.0.integration.clone(),
+            key,
+            at,
+            asked: None,
+            channel: Channel::Post,
+            evidence: Evidence::HmacSha256,
+            status: Status::Created,
+            wire_status: None,
+            said_at: None,
+            facts: Facts::default(),
+            poll_url: None,
+            body: body.to_vec(),
+        }
+    }
 }
 
 impl Gateway for Account {
@@ -71,9 +89,10 @@ impl Gateway for Account {
         })?;
         let message =
             json::object(post.body, self.0.max_fields).map_err(|error| Rejection::Malformed(error.to_string()))?;
-        let told = Notification::read(&message).map_err(|bad| Rejection::Suspect {
-            reason: bad.to_string(),
-            key: message.get("paymentId").and_then(|id| payment_id(id.as_str()?).ok()),
+        let told = Notification::read(&message).map_err(|bad| {
+            let id = message.get("paymentId").and_then(|id| payment_id(id.as_str()?).ok());
+            let about = id.map(|id| Box::new(Verified::attest(self.mentioned(id, post.body, at), key)));
+            Rejection::Suspect { reason: bad.to_string(), about }
         })?;
         let telling = Telling {
             channel: Channel::Post,

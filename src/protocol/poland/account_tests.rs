@@ -91,12 +91,13 @@ fn what_is_signed_but_not_a_message_is_malformed_and_what_breaks_the_grammar_is_
     for body in ["", "status=Paid", "[]", r#"{"status":"NEW","status":"CONFIRMED"}"#] {
         assert!(matches!(signed(body), Err(Rejection::Malformed(_))), "{body}");
     }
-    let Err(Rejection::Suspect { key, .. }) = signed(&told("paid")) else { panic!("not suspect") };
-    assert_eq!(key.unwrap().as_str(), ID);
-    let Err(Rejection::Suspect { key, .. }) = signed(&told("NEW").replace("NOLV-", "NOLV_")) else {
+    let Err(Rejection::Suspect { about, .. }) = signed(&told("paid")) else { panic!("not suspect") };
+    let about = about.unwrap().into_value();
+    assert_eq!((about.key.as_str(), about.status, about.facts), (ID, Status::Created, Facts::default()));
+    let Err(Rejection::Suspect { about, .. }) = signed(&told("NEW").replace("NOLV-", "NOLV_")) else {
         panic!("not suspect")
     };
-    assert_eq!(key, None);
+    assert_eq!(about, None);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Gateway for Button {
 
     fn read_post(&self, post: &Post<'_>, at: Timestamp) -> Result<Verified<Observation>, Rejection> {
         let (fields, key) = proven_fields(post.body, Rule::NamesAndValues, &self.0)?;
-        let (gateway_key, facts) = sale(&fields).map_err(|reason| Rejection::Suspect { reason, key: None })?;
+        let (gateway_key, facts) = sale(&fields).map_err(|reason| Rejection::Suspect { reason, about: None })?;
         let observation = Observation {
             integration: self.0.integration.clone(),
             key: gateway_key,

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Fields, HashError, Rule, doctor, hash, order, outbound};
 use crate::domain::{
-    Amount, Channel, Evidence, Facts, GatewayKey, GatewayReference, MerchantTrace, Method, Observation, Origin,
-    Payment, PollUrl, Reference, Status, Timestamp, WireStatus,
+    Amount, Channel, Evidence, Facts, GatewayReference, MerchantTrace, Method, Observation, Origin, Payment, PollUrl,
+    Reference, Status, Timestamp, WireStatus,
 };
 use crate::protocol::doctor::{Examination, NotSignable, Specimen};
 use crate::protocol::gateway::excerpt;
@@ -107,6 +107,25 @@ impl StatusUpdates {
             body: body.to_vec(),
         }
     }
+
+    /// The payment a suspect message speaks of, if at least its poll URL is the gateway's.
+    fn mentioned(&self, fields: &Fields, body: &[u8], at: Timestamp) -> Option<Observation> {
+        let poll_url = PollUrl::parse(fields.value("pollurl")?.trim(), &self.0.origin).ok()?;
+        Some(Observation {
+            integration: self.0.integration.clone(),
+            key: poll_url.key(),
+            at,
+            asked: None,
+            channel: Channel::Post,
+            evidence: Evidence::Sha512,
+            status: Status::Created,
+            wire_status: None,
+            said_at: None,
+            facts: Facts::default(),
+            poll_url: Some(poll_url),
+            body: body.to_vec(),
+        })
+    }
 }
 
 impl Gateway for StatusUpdates {
@@ -118,7 +137,10 @@ impl Gateway for StatusUpdates {
         let (fields, key) = proven_fields(post.body, Rule::Values, &self.0)?;
         match StatusUpdate::read(&fields, &self.0.origin) {
             Ok(update) => Ok(Verified::attest(self.observation(update, Channel::Post, post.body, at), key)),
-            Err(bad) => Err(Rejection::Suspect { reason: bad.to_string(), key: payment_of(&fields, &self.0.origin) }),
+            Err(bad) => {
+                let about = self.mentioned(&fields, post.body, at).map(|seen| Box::new(Verified::attest(seen, key)));
+                Err(Rejection::Suspect { reason: bad.to_string(), about })
+            }
         }
     }
 
@@ -217,11 +239,6 @@ pub(super) fn proven(body: &[u8], setup: &Setup) -> Result<(Fields, usize), Unpr
         }
         Err(error) => Err(Unproven::Malformed(error.to_string())),
     }
-}
-
-/// The payment a suspect message speaks of, if at least its poll URL is the gateway's.
-fn payment_of(fields: &Fields, origin: &Origin) -> Option<GatewayKey> {
-    PollUrl::parse(fields.value("pollurl")?.trim(), origin).ok().map(|url| url.key())
 }
 
 #[cfg(test)]
