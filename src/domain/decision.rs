@@ -67,3 +67,10 @@ pub struct Decision {
     /// Findings of these classes about this payment are settled by it.
     pub settled: &'static [Class],
 }
+
+impl Decision {
+    /// That, and nothing that anybody would have to be told.
+    pub(super) const fn quiet(outcome: Outcome, payment: Payment, plan: PollPlan) -> Self {
+        Self { outcome, payment, plan, withdrawn: Vec::new(), notices: Vec::new(), findings: Vec::new(), settled: &[] }
+    }
+}

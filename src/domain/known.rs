@@ -44,29 +44,16 @@ pub(super) fn open(seen: &Observation, terms: &Terms) -> Decision {
 impl Known {
     /// The shop says that it has begun this payment. We know.
     pub(super) fn hear_shop(&self) -> Decision {
-        Decision {
-            outcome: Outcome::Agreed,
-            payment: self.payment.clone(),
-            plan: self.plan,
-            withdrawn: Vec::new(),
-            notices: Vec::new(),
-            findings: Vec::new(),
-            settled: &[],
-        }
+        Decision::quiet(Outcome::Agreed, self.payment.clone(), self.plan)
     }
 
     /// Somebody posted an authentic message about this payment.
     pub(super) fn hear_claim(&self, seen: &Observation, terms: &Terms) -> Decision {
         let (before, now) = (&self.payment, seen.at);
         let differences = before.facts.differences(&seen.facts);
-        let unchanged = |outcome, plan| Decision {
-            outcome,
-            payment: if differences.is_empty() { before.completed(seen) } else { before.clone() },
-            plan,
-            withdrawn: Vec::new(),
-            notices: Vec::new(),
-            findings: Vec::new(),
-            settled: &[],
+        let unchanged = |outcome, plan| {
+            let payment = if differences.is_empty() { before.completed(seen) } else { before.clone() };
+            Decision::quiet(outcome, payment, plan)
         };
         let ask_now = || plan_after_claim(before, Some(&self.plan), true, terms, now);
         if !differences.is_empty() {
@@ -113,43 +100,26 @@ impl Known {
                     found: seen.status.code().into(),
                 }
             };
-            return Decision {
-                outcome: if verdict == Seen::Unknown { Outcome::Unrecognised } else { Outcome::Regressed },
-                payment: before.clone(),
-                plan,
-                withdrawn: Vec::new(),
-                notices: Vec::new(),
-                findings: std::iter::once(finding).chain(last).collect(),
-                settled: &[],
-            };
+            let outcome = if verdict == Seen::Unknown { Outcome::Unrecognised } else { Outcome::Regressed };
+            let findings = std::iter::once(finding).chain(last).collect();
+            return Decision { findings, ..Decision::quiet(outcome, before.clone(), plan) };
         }
 
         let retracted = verdict == Seen::Regress;
         if retracted && seen.asked.is_some_and(|asked| asked <= before.last_changed) {
             // The claim came while the question was under way: the answer is older and says nothing of it.
             let spent = PollPlan { due: None, asked: Some(now), ..self.plan };
-            return Decision {
-                outcome: Outcome::Agreed,
-                payment: before.clone(),
-                plan: plan_after_claim(before, Some(&spent), true, terms, now),
-                withdrawn: Vec::new(),
-                notices: Vec::new(),
-                findings: Vec::new(),
-                settled: &[],
-            };
+            let plan = plan_after_claim(before, Some(&spent), true, terms, now);
+            return Decision::quiet(Outcome::Agreed, before.clone(), plan);
         }
         let differences = before.facts.differences(&seen.facts);
         let moved = before.status != seen.status;
         if !moved && !claim_was_unproven && differences.is_empty() {
             let (plan, last) = self.asked_in_vain(terms, now);
             return Decision {
-                outcome: Outcome::Agreed,
-                payment: before.clone(),
-                plan,
-                withdrawn: Vec::new(),
-                notices: Vec::new(),
                 findings: last.into_iter().collect(),
                 settled: &[Class::StatusMismatch],
+                ..Decision::quiet(Outcome::Agreed, before.clone(), plan)
             };
         }
 

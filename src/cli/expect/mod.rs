@@ -64,16 +64,13 @@ pub(super) struct AddArguments {
 }
 
 pub(super) fn run(place: &Place, command: &Command) -> Exit {
-    if let Command::List(wanted) = command {
-        return list::run(place, wanted);
-    }
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return misconfigured(&findings),
+    let configured = |run: &dyn Fn(&Config) -> Exit| match Config::load(place.file.as_deref(), &place.environment) {
+        Ok((config, _)) => run(&config),
+        Err(findings) => misconfigured(&findings),
     };
     match command {
-        Command::Add(wanted) => add(&config, wanted),
-        Command::Import(wanted) => import::run(&config, wanted),
+        Command::Add(wanted) => configured(&|config| add(config, wanted)),
+        Command::Import(wanted) => configured(&|config| import::run(config, wanted)),
         Command::List(wanted) => list::run(place, wanted),
     }
 }
