@@ -176,12 +176,20 @@ pub fn diagnose(
         .filter_map(|opinion| Some((opinion.integration, opinion.found.expected.clone()?)))
         .min_by_key(|(_, fit)| fit.mistakes.len())
         .map(|(integration, fit)| (integration.clone(), fit));
-    let concerned = opinions.iter().filter(|opinion| is_meant(opinion));
-    let obstacle = concerned.clone().find_map(|opinion| match &opinion.read {
+    // Who would not look at its proof at all has nothing to say of a message that another would look at.
+    let (understood, strange): (Vec<_>, Vec<_>) = opinions
+        .iter()
+        .filter(|opinion| is_meant(opinion))
+        .partition(|opinion| !matches!(opinion.read, Err(Rejection::Malformed(_))));
+    let concerned = if understood.is_empty() { strange } else { understood };
+    let obstacle = concerned.iter().find_map(|opinion| match &opinion.read {
         Err(Rejection::Malformed(reason)) if !opinions.iter().any(Opinion::holds) => Some(reason.clone()),
         _ => None,
     });
-    let due = concerned.filter_map(|opinion| Some((opinion.integration.clone(), opinion.found.due.clone()?))).collect();
+    let due = concerned
+        .iter()
+        .filter_map(|opinion| Some((opinion.integration.clone(), opinion.found.due.clone()?)))
+        .collect();
     let verdict = verdict(&opinions, is_meant);
     let rule = match &verdict {
         Verdict::Holds { integration, .. } | Verdict::Mistaken { integration, .. } => {

@@ -168,3 +168,19 @@ async fn a_polish_notification_is_explained_by_the_same_command() {
     let unsigned = told(&explain(&house, &["--integration", "sklep", "--json"], compact));
     assert!(unsigned["obstacle"].as_str().unwrap().contains("no Signature header"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_held_against_no_integration_that_takes_none() {
+    let settings = Settings::usual()
+        .set("integrations.poland.protocol", "paynow-poland")
+        .set("integrations.poland.key_files", ["poland.key"])
+        .set("integrations.poland.api_key_file", "poland.key")
+        .set("integrations.poland.currency", "PLN")
+        .file("poland.key", FORMER_KEY);
+    let house = House::build(settings).await;
+    let payment = house.begin("INV-32", "25.00");
+    let forged = house.gateway.status_update_body(&payment.guid, "Paid").unwrap().replace("25.00", "26.00");
+    let said = text(&explain(&house, &[], forged.as_bytes()));
+    assert!(said.starts_with("The proof does not hold, and none of "), "{said}");
+    assert!(said.contains("current key of shop") && !said.contains("current key of poland"), "{said}");
+}
