@@ -58,6 +58,8 @@ pub struct Poller {
     stores: JoinSet<Result<(), LedgerError>>,
     /// Whether that fails just now.
     trouble: Trouble,
+    /// When something becomes due that was not when the ledger was last looked at.
+    next: Option<Timestamp>,
 }
 
 /// What we owe one gateway in courtesy, and what it is asked next.
@@ -117,6 +119,7 @@ impl Poller {
             gathered_by: Instant::now(),
             stores: JoinSet::new(),
             trouble: Trouble::default(),
+            next: None,
         }
     }
 
@@ -124,25 +127,15 @@ impl Poller {
     /// not stored, are asked again next time.
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
         let (bell, clock) = (self.asker.ledger.polls_due(), self.asker.clock.clone());
-        let mut next = None;
         self.expect_more();
         loop {
             let now = clock.now();
             // Not every gateway is looked at each time, so what is due by now may be one's that would not be.
-            if next.take_if(|next| *next <= now).is_some() {
+            if self.next.take_if(|next| *next <= now).is_some() {
                 self.expect_more();
             }
-            // One gateway's long list may hide what another is to be asked, so look until nobody is left to be asked more.
-            loop {
-                match self.ask_due(now).await {
-                    Ok(Some(seen)) => next = seen,
-                    Ok(None) => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot see which polls are due; looking again shortly");
-                        next = None;
-                        break;
-                    }
-                }
+            if let Err(error) = self.ask_due(now).await {
+                tracing::warn!(%error, "cannot see which polls are due; looking again shortly");
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -151,7 +144,7 @@ impl Poller {
                 Some(asked) = self.questions.join_next_with_id() => self.came_back(asked),
                 Some(stored) = self.stores.join_next_with_id() => self.stored(stored),
                 () = tokio::time::sleep_until(self.gathered_by.into()), if !self.heard.is_empty() => {}
-                () = until(&clock, next) => {}
+                () = until(&clock, self.next) => {}
             }
             while let Some(asked) = self.questions.try_join_next_with_id() {
                 self.came_back(asked);
@@ -170,11 +163,11 @@ impl Poller {
         }
     }
 
-    /// Asks about as much of what is due as courtesy allows. Returns when the next becomes due, if it had to look.
-    async fn ask_due(&mut self, now: Timestamp) -> Result<Option<Option<Timestamp>>, LedgerError> {
+    /// Asks about as much of what is due as courtesy allows.
+    async fn ask_due(&mut self, now: Timestamp) -> Result<(), LedgerError> {
         let moment = Instant::now();
         if self.trouble.resting(moment) {
-            return Ok(None);
+            return Ok(());
         }
         let Self { asking, put_off, .. } = self;
         put_off.retain(|(subject, until)| *until > moment || !asking.remove(subject));
@@ -182,6 +175,15 @@ impl Poller {
             host.closed_until = host.closed_until.filter(|until| *until > moment);
         }
         self.ask_ahead();
+        // One gateway's long list may hide what another is to be asked, so look until nobody is left to be asked more.
+        while self.look_ahead(now).await? {
+            self.ask_ahead();
+        }
+        Ok(())
+    }
+
+    /// Reads ahead what is due of those gateways that may be asked more. Whether there were any.
+    async fn look_ahead(&mut self, now: Timestamp) -> Result<bool, LedgerError> {
         let mut names = Vec::new();
         let mut wanting = HashMap::new();
         for integration in self.integrations.all() {
@@ -194,11 +196,12 @@ impl Poller {
             }
         }
         if names.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         // What is being asked about is still due in the ledger, so look behind it.
         let most = wanting.values().sum::<usize>() + self.asking.len();
         let (due, next) = self.asker.ledger.reader().due_questions(names, now, most).await?;
+        self.next = next;
         let more = due.len() >= most;
         for origin in wanting.keys() {
             self.hosts.entry(origin.clone()).or_default().more = more;
@@ -209,8 +212,7 @@ impl Poller {
                 self.hosts.entry(integration.gateway.origin().clone()).or_default().ahead.push_back(due);
             }
         }
-        self.ask_ahead();
-        Ok(Some(next))
+        Ok(true)
     }
 
     /// Asks each gateway what was read ahead for it, as much as courtesy allows.
