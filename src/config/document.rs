@@ -25,6 +25,7 @@ pub(super) struct Document {
     /// The file's name as people asked for it.
     file: String,
     lines: Lines,
+    environment: Environment,
     findings: RefCell<Vec<Finding>>,
     known: RefCell<BTreeSet<String>>,
 }
@@ -55,6 +56,7 @@ impl Document {
             values,
             file: file.shown.clone(),
             lines: Lines::scan(&text),
+            environment: environment.clone(),
             findings: RefCell::new(findings),
             known: RefCell::default(),
         })
@@ -67,7 +69,11 @@ impl Document {
 
     /// Notes that `path` is a key somebody may write.
     pub(super) fn know(&self, path: &str) {
-        self.known.borrow_mut().insert(path.to_owned());
+        if self.known.borrow_mut().insert(path.to_owned())
+            && let Some((variable, mistaken)) = self.environment.mistaken(path)
+        {
+            self.findings.borrow_mut().push(Finding::general(mistaken, format!("is read by nobody: write {variable}")));
+        }
     }
 
     /// Notes what is wrong with the key `path`; `value` is what was written there, if anything was.

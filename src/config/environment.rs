@@ -61,6 +61,12 @@ impl Environment {
         })
     }
 
+    /// The variable that overrides the key `path`, and one that looks as if it did but is read by nobody, if that is set.
+    pub(super) fn mistaken(&self, path: &str) -> Option<(String, String)> {
+        let named = |between| format!("{PREFIX}{}", path.replace('.', between).to_ascii_uppercase());
+        Some((named(BETWEEN), named("_"))).filter(|(_, mistaken)| self.vars.contains_key(mistaken))
+    }
+
     /// The configuration file: `explicit`, else `$PAYNOWD_CONFIG`, else the first that exists of the usual places.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! `[reconcile]`: the nightly run: when, how far back it looks, and who gets its report. Says what was asked for; what is
-//! due is decided from the ledger.
+//! `[reconcile]`: the nightly run: when, how far back it looks, and who gets its report. Says what was asked for; what
+//! is due is decided from the ledger.
 
 use std::time::Duration;
 

@@ -209,6 +209,12 @@ fn variables_override_keys_and_are_named_when_they_are_wrong() {
     assert!(told.contains("PAYNOWD_SERVR__X: servr: is not a section we know; did you mean server?"), "{told}");
     let told = House::with(SHOP).var("PAYNOWD_SERVER__", "x").findings();
     assert_eq!(told, "PAYNOWD_SERVER__: names no key: write PAYNOWD_SECTION__KEY");
+    let told = House::with(SHOP).var("PAYNOWD_LEDGER_PATH", "x").var("PAYNOWD_MAIL_SMTP_PORT", "1").findings();
+    let meant = ["LEDGER__PATH", "MAIL__SMTP__PORT"].map(|key| {
+        let written = key.replace("__", "_");
+        format!("PAYNOWD_{written}: is read by nobody: write PAYNOWD_{key}")
+    });
+    assert_eq!(told.lines().collect::<Vec<_>>(), meant);
 }
 
 #[test]
