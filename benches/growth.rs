@@ -1,9 +1,9 @@
-//! Goals 7 to 10: what grows when the ledger grows. Builds ledgers through the ledger's own door, with random keys as in
-//! life, and measures each beside a small one in interleaved rounds, with the file in memory and dropped from it.
+//! Goals 7 to 10: what grows when the ledger grows. Builds ledgers through the ledger's own door, with random keys as
+//! in life, and measures each beside a small one in interleaved rounds, with the file in memory and dropped from it.
 //!
 //! `cargo bench --bench growth [-- --from 100_000 --to 1_000_000 --rounds 5 --round-ms 1000]` measures at `--from`
-//! events and every ten-fold of that up to `--to`. To a million five minutes; ten million take a quarter of an hour, and
-//! 7 GB of disk.
+//! events and every ten-fold of that up to `--to`. To a million five minutes; ten million take a quarter of an hour,
+//! and 7 GB of disk.
 
 #![allow(
     clippy::expect_used,

@@ -3,8 +3,8 @@
 //! beside commits of one post each; on this disk and on slower ones.
 //!
 //! `cargo bench --bench ingest [-- --rounds 5 --round-ms 1000]`. The daemon, what it is compared with and the load are
-//! processes of their own. Rounds are interleaved; each row is the one with the median ratio. Eight minutes. For a profiler,
-//! `--connections 64` posts new payments over so many connections to this disk, and does nothing else.
+//! processes of their own. Rounds are interleaved; each row is the one with the median ratio. Eight minutes. For a
+//! profiler, `--connections 64` posts new payments over so many connections to this disk, and does nothing else.
 
 #![allow(
     clippy::expect_used,

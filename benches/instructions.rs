@@ -31,8 +31,8 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.
 /// What is counted, and what it cannot be counted without.
 const OPERATIONS: [(&str, &str); 2] = [("verify", "write"), ("apply", "verify")];
 
-/// How often each is done in the shorter and in the longer run. The difference knows nothing of what starting and ending
-/// cost.
+/// How often each is done in the shorter and in the longer run. The difference knows nothing of what starting and
+/// ending cost.
 const TIMES: (u64, u64) = (8 * GROUP, 40 * GROUP);
 
 /// How many posts share a commit.

@@ -1,9 +1,10 @@
 //! What a run costs without gateway traffic, beside a sequential scan of the payment table.
 //!
 //! `cargo bench --bench reconcile` builds ledgers of 10,000, 100,000 and 1,000,000 payments through the library: each
-//! payment posted, confirmed by poll and expected by the books, every hundredth underpaid. It then compares, applies and
-//! reports, twice: the first run opens the findings and links every order, the second changes nothing. Absolute figures belong to
-//! the machine; the ratio to a scan travels. Sizes may be given: `cargo bench --bench reconcile -- 10000 100000`.
+//! payment posted, confirmed by poll and expected by the books, every hundredth underpaid. It then compares, applies
+//! and reports, twice: the first run opens the findings and links every order, the second changes nothing. Absolute
+//! figures belong to the machine; the ratio to a scan travels. Sizes may be given:
+//! `cargo bench --bench reconcile -- 10000 100000`.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench ends when something is wrong, and prints")]
 

@@ -52,9 +52,9 @@
 //! 5. [`mailer::Postman`] finds the letter due, composes it, hands it to the mail server over its own connection, and
 //!    notes that it went.
 //!
-//! At night [`reconciler::reconcile`] asks about everything that can still change, reads one moment of the ledger matter
-//! by matter, holds each against what the books expect and the bank paid out ([`domain::compare()`]), and applies what
-//! follows in one write, the letter included.
+//! At night [`reconciler::reconcile`] asks about everything that can still change, reads one moment of the ledger
+//! matter by matter, holds each against what the books expect and the bank paid out ([`domain::compare()`]), and
+//! applies what follows in one write, the letter included.
 //!
 //! Killing the process between any two of these steps changes nothing in the outcome: each step begins by looking at
 //! the ledger.

@@ -1,5 +1,5 @@
-//! Paynow Poland promises neither order nor uniqueness: whatever comes, however often and whenever, a payment ends where
-//! the gateway has it.
+//! Paynow Poland promises neither order nor uniqueness: whatever comes, however often and whenever, a payment ends
+//! where the gateway has it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

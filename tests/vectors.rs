@@ -1,5 +1,5 @@
-//! Every published and derived message of Paynow Zimbabwe, honoured one by one: what verifies, what must not, and what a
-//! receiver makes of it.
+//! Every published and derived message of Paynow Zimbabwe, honoured one by one: what verifies, what must not, and what
+//! a receiver makes of it.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 

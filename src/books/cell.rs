@@ -2,8 +2,8 @@
 
 use crate::domain::is_hidden;
 
-/// `text` as a spreadsheet takes it for text: without hidden characters, each line end or tab a blank, and an apostrophe
-/// before whatever would begin a formula. Only for text; our own amounts and times need none of it.
+/// `text` as a spreadsheet takes it for text: without hidden characters, each line end or tab a blank, and an
+/// apostrophe before whatever would begin a formula. Only for text; our own amounts and times need none of it.
 ///
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
 pub fn cell(text: &str) -> String {

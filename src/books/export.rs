@@ -1,7 +1,7 @@
 //! What was paid, for other people's books: tables, objects, bank statements and journals, payment by payment.
 //!
-//! Money that came is an entry on the day it came, money that went back one more on the day it went; each has an identity
-//! that is the same in every export. `csv` and `jsonl` have one row a payment, whose status tells.
+//! Money that came is an entry on the day it came, money that went back one more on the day it went; each has an
+//! identity that is the same in every export. `csv` and `jsonl` have one row a payment, whose status tells.
 
 use std::io;
 use std::ops::Range;

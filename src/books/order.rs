@@ -1,5 +1,5 @@
-//! One order as the merchant writes it → what is expected. The same rules whether it comes from a file, a command line or
-//! over HTTP.
+//! One order as the merchant writes it → what is expected. The same rules whether it comes from a file, a command line
+//! or over HTTP.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Tables in: values separated by commas, semicolons or tabs, from any office program, row by row. Memory is bounded by one
-//! row, however long the file.
+//! Tables in: values separated by commas, semicolons or tabs, from any office program, row by row. Memory is bounded by
+//! one row, however long the file.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -8,7 +8,8 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 /// How long a heading may be, in bytes.
 const HEADING: u64 = 16 << 10;
-/// How long a row may be, in bytes. One that is longer has most likely an open quote, and what follows it cannot be told.
+/// How long a row may be, in bytes. One that is longer has most likely an open quote, and what follows it cannot be
+/// told.
 const ROW: u64 = 64 << 10;
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 8 << 10;

@@ -1,5 +1,5 @@
-//! Tables out: what was paid and what does not add up, as comma-separated values (RFC 4180). Columns are stable: new ones
-//! are added at the end.
+//! Tables out: what was paid and what does not add up, as comma-separated values (RFC 4180). Columns are stable: new
+//! ones are added at the end.
 
 use std::io;
 

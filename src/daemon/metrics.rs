@@ -34,7 +34,8 @@ use crate::ledger::{ByIntegration, GROUP_SIZES, Ledger, LedgerError, NOT_STORED,
 use crate::protocol::Integrations;
 use crate::reconciler::NIGHTLY;
 
-/// Outcomes of posts that are there from the beginning, at zero: a first forgery is a step up, not a line out of nothing.
+/// Outcomes of posts that are there from the beginning, at zero: a first forgery is a step up, not a line out of
+/// nothing.
 const POSTS: [&str; 8] = ["opened", "moved", "repeated", "contradicted", "forged", "malformed", "suspect", NOT_STORED];
 /// The same of letters.
 const LETTERS: [&str; 4] = ["sent", "deferred", "refused", "given-up"];

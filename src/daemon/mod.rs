@@ -282,7 +282,8 @@ struct Told {
     keys: watch::Sender<Vec<KeyFiles>>,
 }
 
-/// SIGHUP: keys, the admin token, recipients and schedules, after a full check. A bad file changes nothing and says why.
+/// SIGHUP: keys, the admin token, recipients and schedules, after a full check. A bad file changes nothing and says
+/// why.
 async fn reload(
     source: &Source,
     running: &Config,

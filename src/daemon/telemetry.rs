@@ -32,8 +32,8 @@ pub fn start(config: &LogConfig) {
 }
 
 /// Standard error. An order's reference may hold any printable character, and some of those move cursors or turn lines
-/// around; a line of the log stays one line, and what it hides is written out. A line that cannot be written is lost, and
-/// nothing else: the disk that is full, or the pipe that nobody reads, must not end the daemon.
+/// around; a line of the log stays one line, and what it hides is written out. A line that cannot be written is lost,
+/// and nothing else: the disk that is full, or the pipe that nobody reads, must not end the daemon.
 struct Stderr;
 
 impl io::Write for Stderr {

@@ -98,7 +98,8 @@ pub struct Facts {
     pub amount: Option<Amount>,
     /// What the customer paid, where it is told apart (custom buttons: fees may be on top).
     pub amount_paid: Option<Amount>,
-    /// By which means the customer paid, where the gateway tells. No base field: nothing hangs on two messages agreeing.
+    /// By which means the customer paid, where the gateway tells. No base field: nothing hangs on two messages
+    /// agreeing.
     pub method: Option<Method>,
 }
 

@@ -11,7 +11,8 @@ const GROUPS: usize = 5;
 /// How people group the digits of a Zimbabwean mobile number.
 const GROUPINGS: [&[usize]; 6] = [&[10], &[4, 6], &[4, 3, 3], &[3, 7], &[3, 3, 4], &[3, 4, 3]];
 
-/// `text` without hidden characters, in which only the last three digits of what looks like a telephone number are left.
+/// `text` without hidden characters, in which only the last three digits of what looks like a telephone number are
+/// left.
 ///
 /// That is what stands alone and is written `+` and 8 to 15 digits, `00263…` or `263…` with a mobile number, or `07…`
 /// with ten digits in the groups in which people write them. Order numbers that merely have many digits stay whole.

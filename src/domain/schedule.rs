@@ -185,8 +185,8 @@ fn rung(steps: &[Step], attempt: u32, since: Timestamp, now: Timestamp) -> Optio
     steps.iter().find(here).map(|step| step.every)
 }
 
-/// `wait`, moved by up to a tenth either way, the same for the same identity and attempt. The first wait stays as it is:
-/// payments arrive spread already, and dates that come in order are cheap to index.
+/// `wait`, moved by up to a tenth either way, the same for the same identity and attempt. The first wait stays as it
+/// is: payments arrive spread already, and dates that come in order are cheap to index.
 fn spread(wait: Duration, identity: &str, attempt: u32) -> Duration {
     if attempt == 0 {
         return wait;

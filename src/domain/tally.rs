@@ -131,8 +131,8 @@ impl Tally {
         self.starts.first().map_or_else(|| self.days.from(), |(start, _)| *start)
     }
 
-    /// Counts a payment on the day its money came, or, where none has, on the day it was first heard of. Whether that is
-    /// one of the days reported.
+    /// Counts a payment on the day its money came, or, where none has, on the day it was first heard of. Whether that
+    /// is one of the days reported.
     pub fn count(&mut self, payment: &Payment) -> bool {
         let at = payment.paid_at.unwrap_or(payment.first_seen);
         if at >= self.days.until() {

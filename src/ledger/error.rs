@@ -65,8 +65,8 @@ impl LedgerError {
         matches!(self, Self::Storage { cause, .. } if super::verify::is_damage(cause))
     }
 
-    /// Whether the failure may lie in the one thing that was to be stored, rather than in the disk, the file or the lock
-    /// that all of them need.
+    /// Whether the failure may lie in the one thing that was to be stored, rather than in the disk, the file or the
+    /// lock that all of them need.
     pub fn blames_one(&self) -> bool {
         let Self::Storage { cause, .. } = self else { return false };
         !matches!(

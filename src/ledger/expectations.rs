@@ -85,8 +85,8 @@ impl Ledger {
         self.writer.write(Admission::Wait, move |desk| expect(desk, &booking, now)).await
     }
 
-    /// The same for many orders at once: all of them are stored, or none. What each turned out to be comes back in their
-    /// order.
+    /// The same for many orders at once: all of them are stored, or none. What each turned out to be comes back in
+    /// their order.
     ///
     /// # Errors
     /// Nothing was stored; the same may be said again.

@@ -146,7 +146,8 @@ impl Ledger {
         &self.reader
     }
 
-    /// The right to reconcile, unless somebody has it. A lock of the file system: it ends with the process at the latest.
+    /// The right to reconcile, unless somebody has it. A lock of the file system: it ends with the process at the
+    /// latest.
     ///
     /// # Errors
     /// The lock's file beside the ledger cannot be used.
@@ -319,7 +320,8 @@ impl Ledger {
     }
 
     /// The clock was set back by `by` and now says `now`: polls and letters that wait for an instant of the clock as it
-    /// was are due so much earlier. What was planned since then and is moved, too, comes too early rather than too late.
+    /// was are due so much earlier. What was planned since then and is moved, too, comes too early rather than too
+    /// late.
     ///
     /// # Errors
     /// Not stored; they are due when the clock says so. Try again.

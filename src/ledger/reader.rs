@@ -45,8 +45,8 @@ impl Reader {
         query(&connection).map_err(LedgerError::read)
     }
 
-    /// What to ask gateways about at `now` for these integrations, the longest due first, at most `limit` payments and as
-    /// many orders; and when the next after them is due.
+    /// What to ask gateways about at `now` for these integrations, the longest due first, at most `limit` payments and
+    /// as many orders; and when the next after them is due.
     ///
     /// # Errors
     /// The ledger could not be read; look again later.

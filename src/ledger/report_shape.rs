@@ -1,5 +1,5 @@
-//! A report as JSON, the way it is stored with its run: codes for words, milliseconds for instants, text for sums that a
-//! JSON number cannot hold. What this release does not write it does not read.
+//! A report as JSON, the way it is stored with its run: codes for words, milliseconds for instants, text for sums that
+//! a JSON number cannot hold. What this release does not write it does not read.
 
 use std::collections::BTreeMap;
 

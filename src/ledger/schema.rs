@@ -62,8 +62,8 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, Whereabouts), Ledg
     Ok((connection, whereabouts))
 }
 
-/// Makes the file if it is missing, and says whether it was: it holds what customers paid and who they are, so it is not
-/// for everybody. SQLite gives the files beside it the same permissions.
+/// Makes the file if it is missing, and says whether it was: it holds what customers paid and who they are, so it is
+/// not for everybody. SQLite gives the files beside it the same permissions.
 fn create(path: &Path) -> std::io::Result<bool> {
     match File::options().write(true).create_new(true).mode(OWNER_AND_GROUP).open(path) {
         Ok(_) => Ok(true),
@@ -104,8 +104,8 @@ pub(super) fn lock_for_daemon(path: &Path) -> Result<File, LedgerError> {
     Err(LedgerError::InUse { path: path.to_owned() })
 }
 
-/// Takes the lock of this name beside `path`, unless somebody has it. If root is the first to want it, it belongs to the
-/// ledger's owner all the same, as SQLite's own files do: or nobody else could ever take it.
+/// Takes the lock of this name beside `path`, unless somebody has it. If root is the first to want it, it belongs to
+/// the ledger's owner all the same, as SQLite's own files do: or nobody else could ever take it.
 pub(super) fn try_lock(path: &Path, name: &str) -> Result<Option<File>, LedgerError> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(name);

@@ -9,7 +9,8 @@ use super::writer::Desk;
 use super::{Admission, Ledger, LedgerError};
 use crate::domain::{Settlement, Timestamp};
 
-/// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held, released.
+/// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held,
+/// released.
 const WINDOW: i64 = 10;
 
 /// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
@@ -78,8 +79,8 @@ pub(super) fn is_known(connection: &Connection, it: &Settlement) -> rusqlite::Re
     Ok(found.is_some())
 }
 
-/// A line without a payment and a payment without a line that may belong together, the best pairs first: what was paid is
-/// what was paid out; then what was paid is more.
+/// A line without a payment and a payment without a line that may belong together, the best pairs first: what was paid
+/// is what was paid out; then what was paid is more.
 pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day, payment.paid_at, payment.last_changed \
      FROM payment JOIN settlement ON settlement.integration_id = payment.integration_id \
      AND settlement.reference IN (payment.reference, payment.gateway_reference) \
@@ -88,10 +89,10 @@ pub(super) const PAIRS: &str = "SELECT settlement.id, payment.id, settlement.day
      AND NOT EXISTS (SELECT 1 FROM settlement AS other WHERE other.payment_id = payment.id) \
      ORDER BY settlement.gross IS NOT payment.amount, settlement.day, settlement.id, payment.paid_at, payment.id";
 
-/// Gives every line without a payment the one it pays out: of the same integration and currency, under the merchant's or
-/// the gateway's reference, paid on its day in `zone` or before, and not changed for longer than ten days: what was held is
-/// paid out once it is released. One line, one payment. A line that pays out less is taken for a payment for which there is
-/// no line of the right amount.
+/// Gives every line without a payment the one it pays out: of the same integration and currency, under the merchant's
+/// or the gateway's reference, paid on its day in `zone` or before, and not changed for longer than ten days: what was
+/// held is paid out once it is released. One line, one payment. A line that pays out less is taken for a payment for
+/// which there is no line of the right amount.
 fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched> {
     let earliest: Option<String> = connection
         .prepare_cached("SELECT min(day) FROM settlement WHERE payment_id IS NULL")?

@@ -1,5 +1,6 @@
 //! The states that payments can be in: a status, and how far it may be relied on. The index `payment_by_state` finds
-//! payments by both, in the order of their numbers: all but those that are certainly paid, as nearly all are in the end.
+//! payments by both, in the order of their numbers: all but those that are certainly paid, as nearly all are in the
+//! end.
 
 use crate::domain::{Status, Trust};
 

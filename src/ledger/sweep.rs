@@ -1,5 +1,5 @@
-//! What a run goes through, slice by slice: which payments and orders to ask about, and what asking brought. Slices are small, so
-//! that a claim which comes meanwhile never waits behind thousands, and no write is large.
+//! What a run goes through, slice by slice: which payments and orders to ask about, and what asking brought. Slices are
+//! small, so that a claim which comes meanwhile never waits behind thousands, and no write is large.
 
 use rusqlite::{Connection, params};
 

@@ -1,5 +1,5 @@
-//! Where the ledger's file was when it was opened. Somebody may move or delete it under a daemon; what is written then is
-//! not where anybody looks for it.
+//! Where the ledger's file was when it was opened. Somebody may move or delete it under a daemon; what is written then
+//! is not where anybody looks for it.
 
 use std::fs;
 use std::io::{Error, ErrorKind};

@@ -23,8 +23,8 @@ use crate::domain::IntegrationName;
 /// How many works share one commit at most: enough to make fsync cheap, few enough to keep the first one's wait short.
 const GROUP: usize = 256;
 
-/// How many pages the write-ahead log grows by before they are folded into the ledger: enough that a page that changes in
-/// every commit is folded once for many, few enough that nobody waits long.
+/// How many pages the write-ahead log grows by before they are folded into the ledger: enough that a page that changes
+/// in every commit is folded once for many, few enough that nobody waits long.
 pub(super) const CHECKPOINT: u32 = 1000;
 
 /// Where the writer sits. A work may use all of it while its transaction is open.

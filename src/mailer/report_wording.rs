@@ -8,8 +8,8 @@ use crate::domain::{Checked, Class, Currency, Days, Severity, Status, Sum};
 /// How long a subject may be, in characters: about what a phone shows of it in two lines.
 const SUBJECT_LENGTH: usize = 100;
 
-/// The subject: which days, how much was paid, how many findings need a person. Currencies give way if it grows too long.
-/// Its end is worded alike for any number: mail is sorted by it.
+/// The subject: which days, how much was paid, how many findings need a person. Currencies give way if it grows too
+/// long. Its end is worded alike for any number: mail is sorted by it.
 pub(super) fn subject(days: &Days, paid: &[(Currency, Sum)], need_you: u64) -> String {
     let count: u64 = paid.iter().map(|(_, sum)| sum.count).sum();
     let with = |shown: usize| {

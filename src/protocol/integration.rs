@@ -17,7 +17,8 @@ pub struct Integration {
     pub terms: Arc<Terms>,
 }
 
-/// Every configured integration. A reload replaces them all at once; whoever holds one keeps it to the end of their work.
+/// Every configured integration. A reload replaces them all at once; whoever holds one keeps it to the end of their
+/// work.
 #[derive(Debug)]
 pub struct Integrations(RwLock<Arc<HashMap<String, Arc<Integration>>>>);
 

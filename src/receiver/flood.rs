@@ -1,5 +1,5 @@
-//! How much nonsense one peer may have kept: a bucket per peer that fills again with time. Posts that are believed never
-//! pass here, so that a flood behind a shared proxy cannot crowd them out.
+//! How much nonsense one peer may have kept: a bucket per peer that fills again with time. Posts that are believed
+//! never pass here, so that a flood behind a shared proxy cannot crowd them out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::http::household;
 
-/// How many peers are told apart. Those that have been quiet for long enough are forgotten; while so many are noisy, one
-/// more has nothing kept.
+/// How many peers are told apart. Those that have been quiet for long enough are forgotten; while so many are noisy,
+/// one more has nothing kept.
 const PEERS: usize = 4096;
 
 /// How long a full minute's worth takes to come back.

@@ -1,4 +1,5 @@
-//! One question: put to a gateway, its answer read, and then what that proves stored. When to do either is the poller's.
+//! One question: put to a gateway, its answer read, and then what that proves stored. When to do either is the
+//! poller's.
 
 use std::sync::Arc;
 use std::time::Duration;

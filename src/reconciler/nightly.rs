@@ -15,8 +15,8 @@ use crate::domain::Timestamp;
 use crate::ledger::Ledger;
 use crate::protocol::Integrations;
 
-/// How far in the future a run may lie and still count. A clock that was ahead for an hour has had its night; one that was
-/// years ahead must not cost every night to come.
+/// How far in the future a run may lie and still count. A clock that was ahead for an hour has had its night; one that
+/// was years ahead must not cost every night to come.
 pub(super) const AHEAD: TimeDelta = TimeDelta::days(2);
 
 /// How long it takes until a run that failed is made again: each asks about everything anew.

@@ -23,8 +23,8 @@ const AFTER_A_BUG: Duration = Duration::from_mins(1);
 /// as asking about a few payments.
 const AHEAD: usize = 4;
 
-/// How many answers are put on disk together, if so many come in time: one alone costs as much as a dozen. More, if more
-/// may be open at once.
+/// How many answers are put on disk together, if so many come in time: one alone costs as much as a dozen. More, if
+/// more may be open at once.
 const TOGETHER: usize = 32;
 
 /// How long an answer waits for others that are on their way. What is lost with it in a crash is asked again.

@@ -1,4 +1,5 @@
-//! What every test of asking starts from: a ledger, a poller at work on it, the gateway's twin, and the hands of the clock.
+//! What every test of asking starts from: a ledger, a poller at work on it, the gateway's twin, and the hands of the
+//! clock.
 
 use std::iter;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Asking, with the real poller over loopback HTTP against the simulator, while the test keeps the clock: lost posts are
-//! found by poll URL and by trace, what proves nothing is kept as that, and a night asks about everything once.
+//! Asking, with the real poller over loopback HTTP against the simulator, while the test keeps the clock: lost posts
+//! are found by poll URL and by trace, what proves nothing is kept as that, and a night asks about everything once.
 
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, reason = "a test that cannot go on should stop")]
 

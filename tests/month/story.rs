@@ -1,5 +1,6 @@
 //! The month as it is told: what goes wrong, on which day, and which findings stand at the end of which nights because
-//! of it. Night 5 is the one after 5 March; its run is at half past two of the 6th. Whatever is not told here goes well.
+//! of it. Night 5 is the one after 5 March; its run is at half past two of the 6th. Whatever is not told here goes
+//! well.
 
 use paynowd::domain::Class;
 use paynowd::simulator::Misbehaviour;

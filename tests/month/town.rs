@@ -170,7 +170,8 @@ impl Town {
         }
     }
 
-    /// What somebody does who does not trust the night: the same again. Unless time has gone by since, nothing is asked.
+    /// What somebody does who does not trust the night: the same again. Unless time has gone by since, nothing is
+    /// asked.
     pub async fn run_again(&self) -> Ran {
         let all = Wanted::default();
         loop {

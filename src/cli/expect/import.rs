@@ -1,5 +1,5 @@
-//! `paynowd expect import`: a file of orders, however long. Rows go to the ledger by the hundred, so that they share the
-//! wait for the disk; the good ones are kept, the bad ones are told.
+//! `paynowd expect import`: a file of orders, however long. Rows go to the ledger by the hundred, so that they share
+//! the wait for the disk; the good ones are kept, the bad ones are told.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};

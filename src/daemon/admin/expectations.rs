@@ -1,9 +1,9 @@
-//! `POST /v1/expectations`: the shop says what should be paid. Idempotent by integration and reference, and stored before
-//! it is answered.
+//! `POST /v1/expectations`: the shop says what should be paid. Idempotent by integration and reference, and stored
+//! before it is answered.
 //!
-//! The body is one order or a list of them; the answer has the same shape. Each order gets a status of its own: 201 if it
-//! is new, 200 if it is known or was replaced, 409 if other money is expected already, 422 if it cannot be meant so. That
-//! of the whole is the highest of them; what could be taken is stored whatever became of the rest.
+//! The body is one order or a list of them; the answer has the same shape. Each order gets a status of its own: 201 if
+//! it is new, 200 if it is known or was replaced, 409 if other money is expected already, 422 if it cannot be meant so.
+//! That of the whole is the highest of them; what could be taken is stored whatever became of the rest.
 
 use std::sync::Arc;
 

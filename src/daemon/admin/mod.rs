@@ -1,4 +1,5 @@
-//! The door for operators and their programs: is it alive, can it take payments, what has it done, and, with a token, what is expected.
+//! The door for operators and their programs: is it alive, can it take payments, what has it done, and, with a token,
+//! what is expected.
 
 mod expectations;
 mod pass;

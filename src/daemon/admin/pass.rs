@@ -13,8 +13,8 @@ impl Pass {
         Self(Sha256::digest(token.expose_secret()).into())
     }
 
-    /// Whether the request shows it, once. Digests of one length are compared, in constant time: how long the answer takes
-    /// tells neither how much of a guess is right nor how long the token is.
+    /// Whether the request shows it, once. Digests of one length are compared, in constant time: how long the answer
+    /// takes tells neither how much of a guess is right nor how long the token is.
     pub(super) fn opens(&self, headers: &HeaderMap) -> bool {
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         let (Some(shown), None) = (shown.next(), shown.next()) else { return false };

@@ -28,7 +28,8 @@ impl House {
         Subject::Payment(self.ask(&sql).unwrap())
     }
 
-    /// Five payments of the first minute: 1 final, 2 claimed, 3 unpaid, 4 held, 5 final, and one of another integration.
+    /// Five payments of the first minute: 1 final, 2 claimed, 3 unpaid, 4 held, 5 final, and one of another
+    /// integration.
     async fn with_five() -> Self {
         let mut house = Self::new();
         for (payment, word, polled) in [

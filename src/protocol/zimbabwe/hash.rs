@@ -53,7 +53,8 @@ pub fn digest(fields: &Fields, rule: Rule, blanks: Blanks, key: &str) -> [u8; 64
     sha.finalize().into()
 }
 
-/// Checks the `hash` field under every accepted key, in constant time. Returns which key it was, zero being the current.
+/// Checks the `hash` field under every accepted key, in constant time. Returns which key it was, zero being the
+/// current.
 ///
 /// # Errors
 /// Nothing is proven: a missing or unparsable hash makes the message malformed, a mismatch makes it forged.

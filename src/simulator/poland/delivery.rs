@@ -1,5 +1,5 @@
-//! Notifications: one for every change of a status, each with its own chain of retries, so that after an outage an older
-//! status comes after a newer one.
+//! Notifications: one for every change of a status, each with its own chain of retries, so that after an outage an
+//! older status comes after a newer one.
 //!
 //! <https://docs.paynow.pl/docs/v3/integration>
 

@@ -1,5 +1,5 @@
-//! The disk, the clock and the resolver under a daemon: `disk.c`, built once by the C compiler of this machine and preloaded into the
-//! daemon alone. Commands of the house see the real disk.
+//! The disk, the clock and the resolver under a daemon: `disk.c`, built once by the C compiler of this machine and
+//! preloaded into the daemon alone. Commands of the house see the real disk.
 
 use std::collections::BTreeMap;
 use std::fs;
