@@ -17,14 +17,13 @@ pub(super) struct Whereabouts {
 impl Whereabouts {
     /// Of the file that is at `path` now.
     pub(super) fn of(path: &Path) -> Result<Self, Error> {
-        let found = fs::metadata(path)?;
-        Ok(Self { path: path.to_owned(), file: (found.dev(), found.ino()) })
+        Ok(Self { path: path.to_owned(), file: file_at(path)? })
     }
 
     /// The error for who would write to a file that is not there any more.
     pub(super) fn check(&self) -> rusqlite::Result<()> {
-        let moved = match Self::of(&self.path) {
-            Ok(found) => found.file != self.file,
+        let moved = match file_at(&self.path) {
+            Ok(file) => file != self.file,
             Err(error) => error.kind() == ErrorKind::NotFound,
         };
         if !moved {
@@ -33,4 +32,9 @@ impl Whereabouts {
         let text = format!("{} was moved or deleted; put it back, or restart", self.path.display());
         Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED), Some(text)))
     }
+}
+
+/// What tells the file at `path` from all others of this machine.
+fn file_at(path: &Path) -> Result<(u64, u64), Error> {
+    fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
