@@ -180,3 +180,28 @@ pub struct Observation {
     /// The message, byte for byte. May hold personal data: for the ledger only.
     pub body: Vec<u8>,
 }
+
+impl Observation {
+    /// That there is this payment, and no more.
+    pub fn of_existence(
+        integration: IntegrationName,
+        key: GatewayKey,
+        at: Timestamp,
+        (channel, evidence): (Channel, Evidence),
+    ) -> Self {
+        Self {
+            integration,
+            key,
+            at,
+            asked: None,
+            channel,
+            evidence,
+            status: Status::Created,
+            wire_status: None,
+            said_at: None,
+            facts: Facts::default(),
+            poll_url: None,
+            body: Vec::new(),
+        }
+    }
+}

@@ -9,8 +9,8 @@ use super::rows::{self, millis};
 use super::writer::Desk;
 use super::{Admission, Ledger, LedgerError, chain, record, traces};
 use crate::domain::{
-    Channel, Evidence, Expectation, Facts, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference,
-    Status, Terms, Timestamp,
+    Channel, Evidence, Expectation, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference, Terms,
+    Timestamp,
 };
 use crate::protocol::{Begun, Verified};
 
@@ -170,20 +170,12 @@ fn open(
     terms: &Terms,
     now: Timestamp,
 ) -> rusqlite::Result<Option<i64>> {
+    let evidence = if proof.is_some() { Evidence::Sha512 } else { Evidence::None };
+    // What the books say of it is compared with what the gateway says, never mixed with it.
     let seen = Observation {
-        integration: expected.integration.clone(),
-        key: url.key(),
-        at: now,
-        asked: None,
-        channel: Channel::Import,
-        evidence: if proof.is_some() { Evidence::Sha512 } else { Evidence::None },
-        status: Status::Created,
-        wire_status: None,
-        said_at: None,
-        // What the books say is compared with what the gateway says, never mixed with it.
-        facts: Facts::default(),
         poll_url: Some(url.clone()),
         body: proof.unwrap_or(url.as_str().as_bytes()).to_vec(),
+        ..Observation::of_existence(expected.integration.clone(), url.key(), now, (Channel::Import, evidence))
     };
     record::record(desk, &seen, &chain::body_digest(&seen.body), None, terms)?;
     Ok(record::find(desk, integration, &seen.key)?.map(|(id, _)| id))

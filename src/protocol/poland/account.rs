@@ -54,20 +54,8 @@ impl Account {
 
     /// The payment of this id, of which a suspect message says no more than that there is one.
     fn mentioned(&self, key: GatewayKey, body: &[u8], at: Timestamp) -> Observation {
-        Observation {
-            integration: self.0.integration.clone(),
-            key,
-            at,
-            asked: None,
-            channel: Channel::Post,
-            evidence: Evidence::HmacSha256,
-            status: Status::Created,
-            wire_status: None,
-            said_at: None,
-            facts: Facts::default(),
-            poll_url: None,
-            body: body.to_vec(),
-        }
+        let how = (Channel::Post, Evidence::HmacSha256);
+        Observation { body: body.to_vec(), ..Observation::of_existence(self.0.integration.clone(), key, at, how) }
     }
 }
 

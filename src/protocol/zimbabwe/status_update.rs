@@ -111,19 +111,11 @@ impl StatusUpdates {
     /// The payment a suspect message speaks of, if at least its poll URL is the gateway's.
     fn mentioned(&self, fields: &Fields, body: &[u8], at: Timestamp) -> Option<Observation> {
         let poll_url = PollUrl::parse(fields.value("pollurl")?.trim(), &self.0.origin).ok()?;
+        let (integration, key) = (self.0.integration.clone(), poll_url.key());
         Some(Observation {
-            integration: self.0.integration.clone(),
-            key: poll_url.key(),
-            at,
-            asked: None,
-            channel: Channel::Post,
-            evidence: Evidence::Sha512,
-            status: Status::Created,
-            wire_status: None,
-            said_at: None,
-            facts: Facts::default(),
             poll_url: Some(poll_url),
             body: body.to_vec(),
+            ..Observation::of_existence(integration, key, at, (Channel::Post, Evidence::Sha512))
         })
     }
 }
