@@ -38,6 +38,15 @@ async fn keep_nights(house: &House) {
     .await;
 }
 
+/// A house that keeps its nights, and a payment in escrow there, whose GUID this is.
+async fn with_nights() -> (House, String) {
+    let house = House::open(USUAL).await;
+    let payment = house.posted("INV-1", "Awaiting Delivery").await;
+    house.until_confirmed("INV-1", Status::AwaitingDelivery).await;
+    keep_nights(&house).await;
+    (house, payment.guid)
+}
+
 async fn last_night(house: &House) -> Option<Timestamp> {
     house.ledger.reader().last_run("nightly", Timestamp::MAX_UTC).await.unwrap()
 }
@@ -126,35 +135,29 @@ async fn a_command_beside_the_daemon_has_the_daemon_ask() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_of_nights_passes_in_seconds() {
-    let house = House::open(USUAL).await;
-    let payment = house.posted("INV-1", "Awaiting Delivery").await;
-    house.until_confirmed("INV-1", Status::AwaitingDelivery).await;
-    keep_nights(&house).await;
+    let (house, guid) = with_nights().await;
     for _ in 0..30 {
         let last = last_night(&house).await;
         house.later(Duration::from_hours(24));
         until(async || last_night(&house).await != last).await;
     }
-    assert!(house.gateway.polls(&payment.guid) >= 31, "asked about every night, beyond its schedule");
+    assert!(house.gateway.polls(&guid) >= 31, "asked about every night, beyond its schedule");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_that_cannot_be_written_down_is_not_made_again_at_once() {
-    let house = House::open(USUAL).await;
-    let payment = house.posted("INV-1", "Awaiting Delivery").await;
-    house.until_confirmed("INV-1", Status::AwaitingDelivery).await;
-    keep_nights(&house).await;
+    let (house, guid) = with_nights().await;
     house.hurt("CREATE TRIGGER full BEFORE INSERT ON run BEGIN SELECT RAISE(ABORT, 'no room for a report'); END");
-    let before = house.gateway.polls(&payment.guid);
+    let before = house.gateway.polls(&guid);
     house.later(Duration::from_hours(24));
-    until(async || house.gateway.polls(&payment.guid) > before).await;
+    until(async || house.gateway.polls(&guid) > before).await;
     for number in 2..12 {
         let name = format!("INV-{number}");
         house.later(Duration::from_secs(1));
         house.posted(&name, "Paid").await;
         house.until_confirmed(&name, Status::Paid).await;
     }
-    let asked = house.gateway.polls(&payment.guid) - before;
+    let asked = house.gateway.polls(&guid) - before;
     assert!(asked <= 2, "by the schedule and by one night, but {asked} times");
 }
 

@@ -33,6 +33,17 @@ fn explain(house: &House, arguments: &[&str], input: &[u8]) -> Output {
     output
 }
 
+/// A shop that also sells in Poland.
+fn with_poland() -> Settings {
+    Settings::usual()
+        .set("integrations.sklep.protocol", "paynow-poland")
+        .set("integrations.sklep.key_files", ["sklep.key"])
+        .set("integrations.sklep.api_key_file", "sklep.api.key")
+        .set("integrations.sklep.currency", "PLN")
+        .file("sklep.key", "b305b996-bca5-4404-a0b7-2ccea3d2b64b")
+        .file("sklep.api.key", "97a55694-5478-43b5-b406-fb49ebfdd2b5")
+}
+
 fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -146,14 +157,7 @@ async fn what_is_signed_here_is_taken_here() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_polish_notification_is_explained_by_the_same_command() {
-    let settings = Settings::usual()
-        .set("integrations.sklep.protocol", "paynow-poland")
-        .set("integrations.sklep.key_files", ["sklep.key"])
-        .set("integrations.sklep.api_key_file", "sklep.api.key")
-        .set("integrations.sklep.currency", "PLN")
-        .file("sklep.key", "b305b996-bca5-4404-a0b7-2ccea3d2b64b")
-        .file("sklep.api.key", "97a55694-5478-43b5-b406-fb49ebfdd2b5");
-    let house = House::build(settings).await;
+    let house = House::build(with_poland()).await;
     let compact = br#"{"paymentId":"NOLV-8F9-08K-WGD","status":"NEW","modifiedAt":"2018-12-12T13:24:52"}"#;
     let header = text(&explain(&house, &["--sign", "--integration", "sklep"], compact));
     let signature = header.trim().strip_prefix("Signature: ").unwrap();
@@ -171,16 +175,10 @@ async fn a_polish_notification_is_explained_by_the_same_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_is_held_against_no_integration_that_takes_none() {
-    let settings = Settings::usual()
-        .set("integrations.poland.protocol", "paynow-poland")
-        .set("integrations.poland.key_files", ["poland.key"])
-        .set("integrations.poland.api_key_file", "poland.key")
-        .set("integrations.poland.currency", "PLN")
-        .file("poland.key", FORMER_KEY);
-    let house = House::build(settings).await;
+    let house = House::build(with_poland()).await;
     let payment = house.begin("INV-32", "25.00");
     let forged = house.gateway.status_update_body(&payment.guid, "Paid").unwrap().replace("25.00", "26.00");
     let said = text(&explain(&house, &[], forged.as_bytes()));
     assert!(said.starts_with("The proof does not hold, and none of "), "{said}");
-    assert!(said.contains("current key of shop") && !said.contains("current key of poland"), "{said}");
+    assert!(said.contains("current key of shop") && !said.contains("current key of sklep"), "{said}");
 }

@@ -227,6 +227,7 @@ async fn a_ledger_that_is_moved_away_under_the_daemon_takes_nothing_until_it_is_
             fs::rename(house.path(from).join(file), house.path(to).join(file)).unwrap();
         }
     };
+    house.until_logged("there was no ledger, so a new one is begun").await;
     moved("", "elsewhere");
     let payment = paid(&house, "INV-2");
     assert_eq!(post(house.public, "/paynow/shop", body(&house, &payment)).await.status, 503);

@@ -80,6 +80,7 @@ async fn a_gateway_that_asks_for_patience_is_left_alone_for_so_long() {
     let payment = house.pay("INV-32", "25.00").await;
     house.gateway.wait_for_polls(&payment.guid, 1, DEADLINE).await.unwrap();
     house.until(&payment.guid, |story| !brought(story).is_empty()).await;
+    house.until_logged("a gateway wants to be left alone").await;
     // Others are not asked about there either.
     let other = house.pay("INV-33", "25.00").await;
     house.gateway.wait_for_polls(&other.guid, 1, DEADLINE).await.unwrap();
