@@ -35,7 +35,8 @@ impl Default for LogConfig {
 
 impl LogConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let rule = "a level (off, error, warn, info, debug, trace), or levels by module like \"info,paynowd::reconciler=debug\"";
+        let rule = "a level (off, error, warn, info, debug, trace), or levels by module like \
+                    \"info,paynowd::reconciler=debug\"";
         let formats = [LogFormat::Text, LogFormat::Json].map(|format| (format.code(), format));
         let usual = Self::default();
         let config = Self {
