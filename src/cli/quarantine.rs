@@ -15,6 +15,7 @@ use super::when::{Period, stamp};
 use super::{Place, block_on, misconfigured};
 use crate::config::LedgerConfig;
 use crate::daemon;
+use crate::domain::Refusal;
 use crate::ledger::{Ledger, LedgerError, QuarantineFilter, Quarantined, Reader, Role};
 
 #[derive(Debug, Subcommand)]
@@ -36,8 +37,8 @@ pub(super) struct Which {
     #[arg(long, value_name = "NAME")]
     integration: Option<String>,
     /// Only those refused for this reason.
-    #[arg(long, value_parser = ["malformed", "forged", "suspect", "contradicts"])]
-    kind: Option<String>,
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    kind: Option<Refusal>,
     /// When they arrived.
     #[command(flatten)]
     arrived: Period,
@@ -73,7 +74,7 @@ pub(super) struct PurgeArguments {
 impl Which {
     fn filter(&self) -> QuarantineFilter {
         let (since, until) = self.arrived.bounds();
-        QuarantineFilter { integration: self.integration.clone(), kind: self.kind.clone(), since, until }
+        QuarantineFilter { integration: self.integration.clone(), kind: self.kind, since, until }
     }
 }
 
@@ -116,7 +117,7 @@ fn list(reader: &Reader, wanted: &ListArguments) -> Result<Exit, LedgerError> {
             post.at.format("%Y-%m-%d %H:%M:%S").to_string(),
             post.integration.to_string(),
             peer(&post),
-            post.kind,
+            post.kind.code().to_owned(),
             post.reason,
             post.bytes.to_string(),
         ]);
@@ -137,7 +138,7 @@ fn of_post(post: &Quarantined) -> Value {
         "at": stamp(post.at),
         "integration": post.integration.as_str(),
         "peer": post.peer.map(|peer| peer.to_string()),
-        "kind": post.kind,
+        "kind": post.kind.code(),
         "reason": post.reason,
         "bytes": post.bytes,
     })
@@ -194,6 +195,11 @@ fn purge(place: &Place, wanted: &PurgeArguments) -> Exit {
             Exit::Done
         }
     }
+}
+
+fn kind(text: &str) -> Result<Refusal, String> {
+    Refusal::from_code(text)
+        .ok_or_else(|| "not a kind of refusal; one of malformed, forged, suspect, contradicts".into())
 }
 
 /// An age like `30d`.

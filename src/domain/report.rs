@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use chrono::TimeDelta;
 
 use super::tally::{Sum, Totals};
-use super::{Class, Currency, Days, IntegrationName, Mode, Severity, Status, Timestamp};
+use super::{Class, Currency, Days, IntegrationName, Mode, Refusal, Severity, Status, Timestamp};
 
 /// How many findings a letter lists; the rest is in the attachment and in the ledger.
 pub const LISTED: usize = 20;
@@ -158,8 +158,8 @@ pub struct Health {
     pub posts: u64,
     /// How many of them only repeated what was known.
     pub repeats: u64,
-    /// Posts refused on these days and still in quarantine, by the code of why.
-    pub refused: BTreeMap<String, u64>,
+    /// Posts refused on these days and still in quarantine, by why.
+    pub refused: BTreeMap<Refusal, u64>,
     /// Payments that the gateway was asked about since the first of these days began.
     pub asked: u64,
     /// Letters that wait to be sent, this one not counted.

@@ -242,7 +242,7 @@ impl Ledger {
     pub async fn refuse(&self, refused: Refused, terms: Arc<Terms>) -> Result<(), LedgerError> {
         let (integration, kind) = (refused.integration.clone(), refused.kind);
         let stored = self.writer.write(Admission::Refuse, move |desk| quarantine::refuse(desk, &refused, &terms)).await;
-        counts::note(&self.counts.posts, &integration, kind, &stored);
+        counts::note(&self.counts.posts, &integration, kind.code(), &stored);
         stored
     }
 

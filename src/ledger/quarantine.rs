@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::rows::{self, millis};
 use super::writer::{Desk, Tally};
 use super::{chain, discrepancies, polls, record};
-use crate::domain::{Class, Finding, IntegrationName, Observation, Terms, Timestamp};
+use crate::domain::{Class, Finding, IntegrationName, Observation, Refusal, Terms, Timestamp};
 use crate::protocol::Verified;
 
 /// A post that was not taken.
@@ -20,8 +20,8 @@ pub struct Refused {
     pub at: Timestamp,
     /// By whom, as far as that is known.
     pub peer: Option<IpAddr>,
-    /// The stable code of why: `malformed`, `forged` or `suspect`.
-    pub kind: &'static str,
+    /// Why.
+    pub kind: Refusal,
     /// The same for people, naming fields but no values.
     pub reason: String,
     /// The headers that were to prove it, one a line, where the protocol keeps any.
@@ -53,7 +53,7 @@ impl Default for QuarantineLimits {
 /// nobody has heard of it is taken that it exists, or it would be lost.
 pub(super) fn refuse(desk: &mut Desk<'_>, refused: &Refused, terms: &Terms) -> rusqlite::Result<()> {
     let integration = desk.integration(&refused.integration)?;
-    if refused.kind == "suspect" {
+    if refused.kind == Refusal::Suspect {
         let payment = match refused.about.as_deref().map(Verified::value) {
             Some(seen) => {
                 if terms.confirmable && record::find(desk, integration, &seen.key)?.is_none() {
@@ -70,48 +70,31 @@ pub(super) fn refuse(desk: &mut Desk<'_>, refused: &Refused, terms: &Terms) -> r
         };
         discrepancies::open(desk, integration, payment, &[finding], refused.at)?;
     }
-    keep(
-        desk,
-        integration,
-        refused.at,
-        refused.peer,
-        refused.kind,
-        &refused.reason,
-        refused.signature.as_deref(),
-        &refused.body,
-    )
+    keep(desk, integration, refused)
 }
 
 /// Stores a post in quarantine and drops what is too old, and the oldest of the same integration beyond the limits.
 /// Never another's: a flood at one door pushes nothing out at the next.
-#[expect(clippy::too_many_arguments, reason = "one per column")]
-pub(super) fn keep(
-    desk: &mut Desk<'_>,
-    integration: i64,
-    at: Timestamp,
-    peer: Option<IpAddr>,
-    kind: &str,
-    reason: &str,
-    signature: Option<&str>,
-    body: &[u8],
-) -> rusqlite::Result<()> {
+pub(super) fn keep(desk: &mut Desk<'_>, integration: i64, refused: &Refused) -> rusqlite::Result<()> {
+    let Refused { at, peer, kind, reason, signature, body, .. } = refused;
     let newest = desk
         .connection
         .prepare_cached(
             "INSERT INTO quarantine (at, integration_id, peer, kind, reason, signature, body) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .insert(params![millis(at), integration, peer.map(|peer| peer.to_string()), kind, reason, signature, body])?;
+        .insert(params![millis(*at), integration, peer.map(|peer| peer.to_string()), kind, reason, signature, body])?;
     let counted = match desk.quarantined().get(&integration) {
-        Some(before) => {
-            Tally { posts: before.posts + 1, bytes: before.bytes + (body.len() + signature.map_or(0, str::len)) as u64 }
-        }
+        Some(before) => Tally {
+            posts: before.posts + 1,
+            bytes: before.bytes + (body.len() + signature.as_ref().map_or(0, String::len)) as u64,
+        },
         None => count(desk.connection, integration)?,
     };
     desk.quarantined().insert(integration, counted);
 
     let limits = desk.quarantine_limits();
-    let too_old = millis(at - limits.age);
+    let too_old = millis(*at - limits.age);
     while let Some(oldest) = oldest(desk.connection, None)?.filter(|oldest| oldest.id < newest && oldest.at < too_old) {
         drop_one(desk, &oldest)?;
     }
@@ -188,8 +171,8 @@ pub struct Quarantined {
     pub integration: IntegrationName,
     /// By whom, as far as that is known.
     pub peer: Option<IpAddr>,
-    /// The stable code of why: `malformed`, `forged`, `suspect` or `contradicts`.
-    pub kind: String,
+    /// Why.
+    pub kind: Refusal,
     /// The same for people.
     pub reason: String,
     /// The headers that were to prove it, where the protocol keeps them.
@@ -203,8 +186,8 @@ pub struct Quarantined {
 pub struct QuarantineFilter {
     /// Posted to this integration.
     pub integration: Option<String>,
-    /// Refused for this reason, by its code.
-    pub kind: Option<String>,
+    /// Refused for this reason.
+    pub kind: Option<Refusal>,
     /// Arrived at or after this instant.
     pub since: Option<Timestamp>,
     /// Arrived before this instant.
@@ -221,7 +204,7 @@ fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
         at: rows::instant(row, 1)?,
         integration: rows::text(row, 2, |text| IntegrationName::parse(text).ok())?,
         peer: rows::maybe(row, 3, |text| text.parse().ok())?,
-        kind: row.get(4)?,
+        kind: rows::text(row, 4, Refusal::from_code)?,
         reason: row.get(5)?,
         signatures: signatures.map(|all| all.split('\n').map(str::to_owned).collect()).unwrap_or_default(),
         bytes: row.get::<_, i64>(7)?.unsigned_abs(),

@@ -7,9 +7,10 @@ use rusqlite::{OptionalExtension, params};
 use super::chain::{self, Entry, Link};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
-use super::{discrepancies, outbox, polls, quarantine, repeats, traces};
+use super::{Refused, discrepancies, outbox, polls, quarantine, repeats, traces};
 use crate::domain::{
-    Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, SaidAt, Status, Terms, Timestamp,
+    Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, Refusal, SaidAt, Status, Terms,
+    Timestamp,
 };
 
 /// How many payments of one reference are looked at, newest first, to see whether an order is paid twice: a shop that
@@ -59,10 +60,7 @@ pub(super) fn record(
         append(desk, id, seen, body, &decision)?;
     }
     if kept && decision.outcome == Outcome::Contradicted {
-        let reason = decision.findings.first().map_or_else(String::new, |finding| {
-            format!("contradicts what is known of the payment: {} instead of {}", finding.found, finding.expected)
-        });
-        quarantine::keep(desk, integration, seen.at, peer, "contradicts", &reason, None, &seen.body)?;
+        keep(desk, integration, seen, peer, &decision)?;
     }
     if matches!(seen.channel, Channel::Poll | Channel::Trace) {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
@@ -80,6 +78,30 @@ pub(super) fn record(
         }
     }
     Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
+}
+
+/// Keeps what contradicts the payment in quarantine.
+fn keep(
+    desk: &mut Desk<'_>,
+    integration: i64,
+    seen: &Observation,
+    peer: Option<IpAddr>,
+    decision: &Decision,
+) -> rusqlite::Result<()> {
+    let reason = decision.findings.first().map_or_else(String::new, |finding| {
+        format!("contradicts what is known of the payment: {} instead of {}", finding.found, finding.expected)
+    });
+    let refused = Refused {
+        integration: seen.integration.clone(),
+        at: seen.at,
+        peer,
+        kind: Refusal::Contradicts,
+        reason,
+        signature: None,
+        about: None,
+        body: seen.body.clone(),
+    };
+    quarantine::keep(desk, integration, &refused)
 }
 
 /// Keeps the finding that an order is paid twice true: opened by the payment that makes it so, settled on all of them

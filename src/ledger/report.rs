@@ -12,7 +12,7 @@ use super::states;
 use crate::books::{Keys, Transactions};
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::{
-    Checked, Currency, Days, IntegrationName, Mode, Payment, Reference, Report, Status, Sum, Tally, Timestamp,
+    Checked, Currency, Days, IntegrationName, Mode, Payment, Reference, Refusal, Report, Status, Sum, Tally, Timestamp,
     without_phones,
 };
 
@@ -188,7 +188,7 @@ fn health(connection: &Connection, days: &Days) -> rusqlite::Result<Health> {
     let refused = connection
         .prepare_cached("SELECT kind, count(*) FROM quarantine WHERE id >= ?1 AND at >= ?2 AND at < ?3 GROUP BY kind")?
         .query_map(params![first_since(connection, "quarantine", "at", from)?, millis(from), millis(until)], |row| {
-            Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+            Ok((rows::text(row, 0, Refusal::from_code)?, row.get::<_, i64>(1)?.unsigned_abs()))
         })?
         .collect::<rusqlite::Result<_>>()?;
     let recent = Days::up_to(days.last(), RECENT, days.zone()).from();

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::report::{FindingRow, Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::tally::{DayTotal, Total};
 use crate::domain::{
-    Checked, Class, Currency, Days, IntegrationName, Method, Mode, Report, Severity, Status, Sum, Timestamp, Totals,
+    Checked, Class, Currency, Days, IntegrationName, Method, Mode, Refusal, Report, Severity, Status, Sum, Timestamp,
+    Totals,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -160,7 +161,7 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
         health: HealthShape {
             posts: health.posts,
             repeats: health.repeats,
-            refused: health.refused.clone(),
+            refused: health.refused.iter().map(|(kind, posts)| (kind.code().to_owned(), *posts)).collect(),
             asked: health.asked,
             letters_waiting: health.letters_waiting,
             letters_refused: health.letters_refused,
@@ -235,7 +236,12 @@ pub(super) fn read(text: &str) -> Option<Report> {
         health: Health {
             posts: shape.health.posts,
             repeats: shape.health.repeats,
-            refused: shape.health.refused,
+            refused: shape
+                .health
+                .refused
+                .into_iter()
+                .map(|(kind, posts)| Some((Refusal::from_code(&kind)?, posts)))
+                .collect::<Option<_>>()?,
             asked: shape.health.asked,
             letters_waiting: shape.health.letters_waiting,
             letters_refused: shape.health.letters_refused,

@@ -7,8 +7,8 @@ use rusqlite::{Row, ToSql};
 use super::chain::{self, Entry, Link};
 use crate::domain::{
     Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known,
-    MerchantTrace, Method, Mode, Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Posted, Reference, SaidAt,
-    Status, Timestamp, Trust, WireStatus,
+    MerchantTrace, Method, Mode, Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Posted, Reference, Refusal,
+    SaidAt, Status, Timestamp, Trust, WireStatus,
 };
 
 /// The columns that [`payment`] reads, in its order.
@@ -129,6 +129,7 @@ stored! {
     Evidence => code,
     Outcome => code,
     Class => code,
+    Refusal => code,
 }
 
 impl ToSql for Amount {

@@ -349,7 +349,7 @@ fn apart(report: &Report) -> Vec<String> {
 fn health(report: &Report) -> Vec<(&'static str, String)> {
     let health = &report.health;
     let count = wording::count;
-    let refused = health.refused.iter().map(|(code, times)| format!("{} {}", count(*times), wording::refusal(code)));
+    let refused = health.refused.iter().map(|(why, times)| format!("{} {}", count(*times), wording::refusal(*why)));
     let refused: Vec<String> = refused.collect();
     let refused =
         if refused.is_empty() { "none refused".to_owned() } else { format!("refused: {}", refused.join(", ")) };

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::tally::{DayTotal, Totals};
-use crate::domain::{Checked, Class, Method, is_hidden};
+use crate::domain::{Checked, Class, Method, Refusal, is_hidden};
 use crate::ledger::About;
 use crate::mailer::read_back::{ReadBack, read_back};
 use crate::mailer::{Composed, Letter, compose};
@@ -177,7 +177,7 @@ fn bad() -> Report {
         health: Health {
             posts: 1_240,
             repeats: 310,
-            refused: [("forged".to_owned(), 18), ("malformed".to_owned(), 2)].into(),
+            refused: [(Refusal::Forged, 18), (Refusal::Malformed, 2)].into(),
             asked: 303,
             letters_waiting: 12,
             letters_refused: 2,

@@ -3,7 +3,7 @@
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
 use crate::domain::report::Held;
-use crate::domain::{Checked, Class, Currency, Days, Severity, Status, Sum};
+use crate::domain::{Checked, Class, Currency, Days, Refusal, Severity, Status, Sum};
 
 /// How long a subject may be, in characters: about what a phone shows of it in two lines.
 const SUBJECT_LENGTH: usize = 100;
@@ -202,14 +202,13 @@ pub(super) fn held(held: &Held, made: crate::domain::Timestamp) -> String {
     }
 }
 
-/// Why posts were refused, by the stable code.
-pub(super) fn refusal(code: &str) -> &str {
-    match code {
-        "forged" => "wrong signature",
-        "malformed" => "not readable",
-        "suspect" => "signed, but not as Paynow writes",
-        "contradicts" => "contradicting what is known",
-        other => other,
+/// Why posts were refused.
+pub(super) const fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Forged => "wrong signature",
+        Refusal::Malformed => "not readable",
+        Refusal::Suspect => "signed, but not as Paynow writes",
+        Refusal::Contradicts => "contradicting what is known",
     }
 }
 

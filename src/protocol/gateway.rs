@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::Verified;
 use super::doctor::{Examination, NotSignable, Specimen};
 use crate::domain::{
-    self, Class, Finding, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Timestamp,
+    self, Class, Finding, IntegrationName, MerchantTrace, Observation, Origin, Payment, PollUrl, Refusal, Timestamp,
 };
 
 /// A post as it arrived.
@@ -37,6 +37,17 @@ pub enum Rejection {
         /// more.
         about: Option<Box<Verified<Observation>>>,
     },
+}
+
+impl Rejection {
+    /// As what the post is kept in quarantine, and what it proves nevertheless.
+    pub fn kept_as(self) -> (Refusal, Option<Box<Verified<Observation>>>) {
+        match self {
+            Self::Malformed(_) => (Refusal::Malformed, None),
+            Self::Forged(_) => (Refusal::Forged, None),
+            Self::Suspect { about, .. } => (Refusal::Suspect, about),
+        }
+    }
 }
 
 /// How a question is asked.

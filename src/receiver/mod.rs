@@ -198,12 +198,8 @@ impl Receiver {
         }
         let reason = rejection.to_string();
         let verdict = Verdict::of(&rejection);
-        let (kind, about) = match rejection {
-            Rejection::Malformed(_) => ("malformed", None),
-            Rejection::Forged(_) => ("forged", None),
-            Rejection::Suspect { about, .. } => ("suspect", about),
-        };
-        tracing::warn!(integration = %integration.name, %peer, kind, reason, "post refused, kept in quarantine");
+        let (kind, about) = rejection.kept_as();
+        tracing::warn!(integration = %integration.name, %peer, kind = kind.code(), reason, "post refused, kept in quarantine");
         let refused = Refused {
             integration: integration.name.clone(),
             at,

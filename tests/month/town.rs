@@ -13,7 +13,7 @@ use paynowd::http::{Client, ClientLimits, Method, Request};
 use paynowd::ledger::{Admission, Ledger, LedgerSettings, QuarantineLimits, Refused, Role};
 use paynowd::mailer::{MailerSettings, Postman, Way};
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
-use paynowd::protocol::{Integration, Integrations, Key, Keys, Post, Protocol, Rejection, Setup};
+use paynowd::protocol::{Integration, Integrations, Key, Keys, Post, Protocol, Setup};
 use paynowd::reconciler::{
     Clock, Nightly, NightlySettings, Poller, PollerSettings, Ran, RunSettings, SweepSettings, Wanted, reconcile,
 };
@@ -209,17 +209,14 @@ impl Town {
                 self.ledger.record(seen, None, terms, Admission::Wait).await.unwrap();
             }
             Err(rejection) => {
-                let (kind, about) = match &rejection {
-                    Rejection::Malformed(_) => ("malformed", None),
-                    Rejection::Forged(_) => ("forged", None),
-                    Rejection::Suspect { about, .. } => ("suspect", about.clone()),
-                };
+                let reason = rejection.to_string();
+                let (kind, about) = rejection.kept_as();
                 let refused = Refused {
                     integration: integration.name.clone(),
                     at: now,
                     peer: Some("203.0.113.9".parse().unwrap()),
                     kind,
-                    reason: rejection.to_string(),
+                    reason,
                     signature: None,
                     about,
                     body,

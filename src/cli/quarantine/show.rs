@@ -53,7 +53,7 @@ fn tell(post: &Quarantined, body: &[u8]) {
         ("at", stamp(post.at)),
         ("integration", post.integration.to_string()),
         ("peer", peer(post)),
-        ("kind", post.kind.clone()),
+        ("kind", post.kind.code().to_owned()),
         ("reason", post.reason.clone()),
         ("bytes", post.bytes.to_string()),
     ] {

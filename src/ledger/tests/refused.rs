@@ -1,10 +1,10 @@
 //! The quarantine: verbatim, and bounded three ways.
 
 use super::*;
-use crate::domain::{Class, Facts, Trust};
+use crate::domain::{Class, Facts, Refusal, Trust};
 use crate::protocol::Rejection;
 
-fn refused(kind: &'static str, body: &[u8], when: Timestamp) -> Refused {
+fn refused(kind: Refusal, body: &[u8], when: Timestamp) -> Refused {
     Refused {
         integration: shop(),
         at: when,
@@ -23,7 +23,7 @@ fn bounded(posts: u32, bytes: u64, age: Duration) -> House {
 
 impl House {
     async fn refuse(&self, body: &[u8], when: Timestamp) {
-        self.ledger.refuse(refused("forged", body, when), Arc::clone(&self.terms)).await.unwrap();
+        self.ledger.refuse(refused(Refusal::Forged, body, when), Arc::clone(&self.terms)).await.unwrap();
     }
 
     async fn suspect(&self, payment: u8, when: Timestamp) {
@@ -33,7 +33,7 @@ impl House {
         else {
             panic!("not suspect")
         };
-        let refused = Refused { about, ..refused("suspect", &body, when) };
+        let refused = Refused { about, ..refused(Refusal::Suspect, &body, when) };
         self.ledger.refuse(refused, Arc::clone(&self.terms)).await.unwrap();
     }
 
@@ -129,7 +129,8 @@ async fn what_a_command_takes_out_is_no_longer_counted() {
 async fn a_flood_at_one_door_pushes_nothing_out_at_the_next() {
     let house = bounded(3, 20, Duration::from_hours(1));
     for post in [b"a", b"b"] {
-        let stall = Refused { integration: IntegrationName::parse("stall").unwrap(), ..refused("forged", post, at(0)) };
+        let stall =
+            Refused { integration: IntegrationName::parse("stall").unwrap(), ..refused(Refusal::Forged, post, at(0)) };
         house.ledger.refuse(stall, Arc::clone(&house.terms)).await.unwrap();
     }
     for size in [1, 1, 1, 1, 19, 19, 30] {
@@ -139,7 +140,7 @@ async fn a_flood_at_one_door_pushes_nothing_out_at_the_next() {
     // What is too old goes wherever it lies.
     house.refuse(b"c", at(3601)).await;
     assert_eq!(house.bodies(), [b"c"]);
-    house.ledger.refuse(refused("forged", b"d", at(3602)), Arc::clone(&house.terms)).await.unwrap();
+    house.ledger.refuse(refused(Refusal::Forged, b"d", at(3602)), Arc::clone(&house.terms)).await.unwrap();
     assert_eq!(house.bodies(), [b"c", b"d"]);
 }
 
@@ -147,7 +148,7 @@ async fn a_flood_at_one_door_pushes_nothing_out_at_the_next() {
 async fn what_was_to_prove_a_post_counts_like_its_body() {
     let house = bounded(99, 10, Duration::from_hours(1));
     for post in [b"1", b"2"] {
-        let signed = Refused { signature: Some("12345678".into()), ..refused("forged", post, at(0)) };
+        let signed = Refused { signature: Some("12345678".into()), ..refused(Refusal::Forged, post, at(0)) };
         house.ledger.refuse(signed, Arc::clone(&house.terms)).await.unwrap();
     }
     assert_eq!(house.bodies(), [b"2"]);
@@ -174,7 +175,7 @@ async fn what_is_taken_out_frees_its_room_and_its_number_is_never_given_again() 
 #[tokio::test]
 async fn refused_posts_are_listed_newest_first_by_every_filter() {
     let house = House::new();
-    for (kind, when) in [("forged", 0), ("malformed", 10), ("forged", 20)] {
+    for (kind, when) in [(Refusal::Forged, 0), (Refusal::Malformed, 10), (Refusal::Forged, 20)] {
         house.ledger.refuse(refused(kind, b"x", at(when)), Arc::clone(&house.terms)).await.unwrap();
     }
     let listed = |filter: &QuarantineFilter| {
@@ -188,7 +189,7 @@ async fn refused_posts_are_listed_newest_first_by_every_filter() {
     };
     let all = QuarantineFilter::default;
     assert_eq!(listed(&all()), [3, 2, 1]);
-    assert_eq!(listed(&QuarantineFilter { kind: Some("forged".into()), ..all() }), [3, 1]);
+    assert_eq!(listed(&QuarantineFilter { kind: Some(Refusal::Forged), ..all() }), [3, 1]);
     assert_eq!(listed(&QuarantineFilter { since: Some(at(10)), ..all() }), [3, 2]);
     assert_eq!(listed(&QuarantineFilter { until: Some(at(10)), ..all() }), [1]);
     assert_eq!(listed(&QuarantineFilter { integration: Some("stall".into()), ..all() }), [0_i64; 0]);
