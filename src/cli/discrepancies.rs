@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::stamp;
+use super::whose::Whose;
 use super::{Place, block_on, misconfigured};
 use crate::config::LedgerConfig;
 use crate::daemon;
@@ -34,9 +35,8 @@ pub(super) struct ListArguments {
     /// Only of this class: underpaid, paid-late, stuck-pending, …
     #[arg(long, value_parser = class)]
     class: Option<Class>,
-    /// Only of this integration.
-    #[arg(long, value_name = "NAME")]
-    integration: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Only of this severity: info, warning or critical.
     #[arg(long, value_parser = severity)]
     severity: Option<Severity>,
@@ -88,7 +88,7 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
 
 fn list(reader: &Reader, wanted: &ListArguments) -> Result<Exit, LedgerError> {
     let filter =
-        DiscrepancyFilter { resolved_too: wanted.all, class: wanted.class, integration: wanted.integration.clone() };
+        DiscrepancyFilter { resolved_too: wanted.all, class: wanted.class, integration: wanted.whose.name(reader)? };
     let now = Utc::now();
     let passes = |found: &Discrepancy| wanted.severity.is_none_or(|wanted| found.severity(now) == wanted);
     if wanted.json {

@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use super::exit::Exit;
+use super::whose::Whose;
 use super::{Place, misconfigured, output};
 use crate::books::{Export, Format, day_begins};
 use crate::config::{LedgerConfig, ReconcileConfig};
@@ -41,9 +42,8 @@ pub(super) struct Arguments {
     /// csv, jsonl, xero, quickbooks or ledger.
     #[arg(long, value_parser = format)]
     format: Format,
-    /// Only of this integration.
-    #[arg(long, value_name = "NAME")]
-    integration: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Only in this currency; xero and quickbooks hold one a file.
     #[arg(long, value_name = "CODE", value_parser = currency)]
     currency: Option<Currency>,
@@ -86,8 +86,15 @@ fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<u64, Trouble> {
     }
     let after = wanted.to.succ_opt().ok_or((Exit::Usage, "--to is no day of our time".to_owned()))?;
     let period = day_begins(wanted.from, zone)..day_begins(after, zone);
-    let reader = Reader::open(path).map_err(|error| (Exit::Unavailable, format!("{}: {error}", path.display())))?;
-    let job = Job { reader: &reader, ledger: path, wanted, filter: filter(wanted, &period), period, zone };
+    let unavailable = |error| (Exit::Unavailable, format!("{}: {error}", path.display()));
+    let reader = Reader::open(path).map_err(unavailable)?;
+    let filter = MoneyFilter {
+        moved: period.clone(),
+        mode: wanted.mode,
+        integration: wanted.whose.name(&reader).map_err(unavailable)?,
+        currency: wanted.currency,
+    };
+    let job = Job { reader: &reader, ledger: path, wanted, filter, period, zone };
     if wanted.format.is_of_one_currency() {
         job.one_currency()?;
     }
@@ -116,15 +123,6 @@ fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<u64, Trouble> {
                 job.told(failure, file)
             })
         }
-    }
-}
-
-fn filter(wanted: &Arguments, period: &Range<Timestamp>) -> MoneyFilter {
-    MoneyFilter {
-        moved: period.clone(),
-        mode: wanted.mode,
-        integration: wanted.integration.clone(),
-        currency: wanted.currency,
     }
 }
 

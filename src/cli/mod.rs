@@ -19,6 +19,7 @@ mod serve;
 mod settlement;
 mod simulate;
 mod when;
+mod whose;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

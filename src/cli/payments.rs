@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::{Period, stamp};
+use super::whose::Whose;
 use super::{Place, discrepancies, misconfigured};
 use crate::config::LedgerConfig;
 use crate::domain::{GatewayReference, Payment, Reference, Status, Trust, WireStatus};
@@ -22,9 +23,8 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Only of this integration.
-    #[arg(long, value_name = "NAME")]
-    integration: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Only in this state (repeatable): paid, awaiting-delivery, cancelled, …
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Vec<Status>,
@@ -49,9 +49,8 @@ pub(super) struct ListArguments {
 pub(super) struct ShowArguments {
     /// The gateway key, else Paynow's or your own reference.
     key: String,
-    /// Only of this integration.
-    #[arg(long, value_name = "NAME")]
-    integration: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -76,7 +75,7 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
 fn list(reader: &Reader, wanted: ListArguments) -> Result<Exit, LedgerError> {
     let (since, until) = wanted.first_seen.bounds();
     let filter = Filter {
-        integration: wanted.integration,
+        integration: wanted.whose.name(reader)?,
         statuses: wanted.status,
         trust: wanted.trust,
         reference: wanted.reference,
@@ -114,7 +113,7 @@ pub(super) fn row(payment: &Payment) -> [String; 7] {
 }
 
 fn show(reader: &Reader, wanted: &ShowArguments) -> Result<Exit, LedgerError> {
-    let stories = reader.stories(&wanted.key, wanted.integration.as_deref())?;
+    let stories = reader.stories(&wanted.key, wanted.whose.name(reader)?.as_deref())?;
     if stories.is_empty() {
         output::complain(&format!("no payment has the key or reference {:?}", wanted.key));
         return Ok(Exit::No);

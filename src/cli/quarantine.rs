@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::{Period, stamp};
+use super::whose::Whose;
 use super::{Place, block_on, misconfigured};
 use crate::config::LedgerConfig;
 use crate::daemon;
@@ -33,9 +34,8 @@ pub(super) enum Command {
 /// Which posts.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// Only those posted to this integration.
-    #[arg(long, value_name = "NAME")]
-    integration: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Only those refused for this reason.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Refusal>,
@@ -72,9 +72,9 @@ pub(super) struct PurgeArguments {
 }
 
 impl Which {
-    fn filter(&self) -> QuarantineFilter {
+    fn filter(&self, reader: &Reader) -> Result<QuarantineFilter, LedgerError> {
         let (since, until) = self.arrived.bounds();
-        QuarantineFilter { integration: self.integration.clone(), kind: self.kind, since, until }
+        Ok(QuarantineFilter { integration: self.whose.name(reader)?, kind: self.kind, since, until })
     }
 }
 
@@ -105,7 +105,7 @@ fn unavailable(error: &LedgerError) -> Exit {
 }
 
 fn list(reader: &Reader, wanted: &ListArguments) -> Result<Exit, LedgerError> {
-    let filter = wanted.which.filter();
+    let filter = wanted.which.filter(reader)?;
     if wanted.json {
         reader.quarantine(&filter, |post| output::line(of_post(&post)))?;
         return Ok(Exit::Done);
@@ -160,13 +160,13 @@ fn purge(place: &Place, wanted: &PurgeArguments) -> Exit {
         Ok(ledger) => ledger,
         Err(findings) => return misconfigured(&findings),
     };
-    let mut filter = wanted.which.filter();
-    if let Some(age) = wanted.older_than {
-        filter.until = Some(Utc::now() - age);
-    }
     let purged = block_on(async {
         // Looked for before opening for writing: that would make a ledger where there is none.
         let reader = Reader::open(&config.path)?;
+        let mut filter = wanted.which.filter(&reader)?;
+        if let Some(age) = wanted.older_than {
+            filter.until = Some(Utc::now() - age);
+        }
         let mut ids = numbers(&reader, &filter)?;
         if !wanted.ids.is_empty() {
             ids.retain(|id| wanted.ids.contains(id));

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::rows::{self, millis};
 use super::states::State;
 use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, states};
-use crate::domain::{Known, Payment, Status, Timestamp, Trust, names};
+use crate::domain::{IntegrationName, Known, Payment, Status, Timestamp, Trust, names};
 
 /// Which payments to list. Every field narrows; none means all.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +86,14 @@ pub struct Story {
     pub letters: Vec<LetterState>,
     /// What does not add up about it, oldest first.
     pub discrepancies: Vec<Discrepancy>,
+}
+
+/// The integrations that the ledger has heard of, by name.
+pub(super) fn integrations(connection: &Connection) -> rusqlite::Result<Vec<IntegrationName>> {
+    connection
+        .prepare("SELECT name FROM integration ORDER BY name")?
+        .query_map([], |row| rows::text(row, 0, |text| IntegrationName::parse(text).ok()))?
+        .collect()
 }
 
 /// Hands the payments that pass `filter`, newest first, to `each` until it says to stop.

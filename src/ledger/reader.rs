@@ -11,7 +11,7 @@ use super::{
     Story, Subject, Sweep, Verification, counts, discrepancies, due, expectations, money, old_keys, outbox, polls,
     quarantine, query, report, runs, schema, settlements, sweep, verify,
 };
-use crate::domain::{Days, Expectation, Payment, Settlement, Timestamp};
+use crate::domain::{Days, Expectation, IntegrationName, Payment, Settlement, Timestamp};
 
 /// The ledger, open for reading. Cheap to clone; never blocks the writer.
 #[derive(Clone)]
@@ -139,6 +139,14 @@ impl Reader {
     /// The ledger could not be read; the run will be made up.
     pub async fn count_report(&self, order: ReportOrder, now: Timestamp) -> Result<Counted, LedgerError> {
         self.read(move |connection| report::count(connection, &order, now)).await
+    }
+
+    /// The integrations that the ledger has heard of, by name. Blocks: for commands.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn integrations(&self) -> Result<Vec<IntegrationName>, LedgerError> {
+        self.read_here(query::integrations)
     }
 
     /// Hands the payments that pass `filter`, newest first, to `each` until it says to stop. Blocks: for commands.

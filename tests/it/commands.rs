@@ -87,6 +87,30 @@ async fn one_payment_is_shown_by_its_key_paynows_number_or_its_reference() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_an_integration_that_nobody_heard_of_says_so() {
+    let house = House::start(Settings::usual()).await;
+    house.pay("INV-32", "25.00").await;
+    let days = ["--from", "2026-01-01", "--to", "2026-01-02"];
+    for command in [
+        &["payments", "list"][..],
+        &["payments", "show", "INV-32"],
+        &["discrepancies", "list", "--json"],
+        &["quarantine", "list"],
+        &["quarantine", "purge", "--all"],
+        &["quarantine", "release", "--all"],
+        &[&["export", "--format", "csv"][..], &days].concat(),
+    ] {
+        let said = |integration: &str| {
+            let output = house.run(&[command, &["--integration", integration]].concat());
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let complaint = "--integration \"shpo\": the ledger has never heard of it; it knows button, shop\n";
+        assert!(said("shpo").contains(complaint), "{command:?}: {}", said("shpo"));
+        assert!(!said("shop").contains("--integration"), "{command:?}: {}", said("shop"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_is_not_there_is_said_so() {
     let house = House::build(Settings::usual()).await;
     let output = house.run(&["payments", "list"]);

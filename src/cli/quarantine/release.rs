@@ -57,7 +57,7 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
 async fn release(config: &Config, wanted: &Arguments) -> Result<bool, LedgerError> {
     // Looked for before opening for writing: that would make a ledger where there is none.
     let reader = Reader::open(&config.ledger.path)?;
-    let ids = if wanted.all { numbers(&reader, &wanted.which.filter())? } else { wanted.ids.clone() };
+    let ids = if wanted.all { numbers(&reader, &wanted.which.filter(&reader)?)? } else { wanted.ids.clone() };
     if ids.is_empty() {
         output::complain(&"nothing of that kind is in quarantine");
         return Ok(true);
