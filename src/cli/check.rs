@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Exit;
-use super::{Place, block_on, output};
+use super::{Ended, Place, block_on, output};
 use crate::config::{Config, Finding};
 use crate::daemon;
 
@@ -14,14 +14,12 @@ pub(super) struct Arguments {
     online: bool,
 }
 
-pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
-    let (config, warnings) = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok(loaded) => loaded,
-        Err(findings) => {
-            report(&findings.0);
-            return Exit::No;
-        }
-    };
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
+    // They are what was asked for, and so go to standard output.
+    let (config, warnings) = Config::load(place.file.as_deref(), &place.environment).map_err(|findings| {
+        report(&findings.0);
+        Exit::No
+    })?;
     report(&warnings);
     let mut sound = warnings.is_empty();
     match daemon::idle_keys(&config) {
@@ -44,23 +42,18 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
         }
     }
     if wanted.online {
-        match block_on(daemon::probe(&config)) {
-            Err(exit) => return exit,
-            Ok(probes) => {
-                for probe in probes {
-                    match probe.result {
-                        Ok(()) => output::line(format!("ok: {}", probe.what)),
-                        Err(trouble) => {
-                            sound = false;
-                            output::line(format!("error: {}: {trouble}", probe.what))
-                        }
-                    };
+        for probe in block_on(daemon::probe(&config))? {
+            match probe.result {
+                Ok(()) => output::line(format!("ok: {}", probe.what)),
+                Err(trouble) => {
+                    sound = false;
+                    output::line(format!("error: {}: {trouble}", probe.what))
                 }
-            }
+            };
         }
     }
     if !sound {
-        return Exit::No;
+        return Ok(Exit::No);
     }
     output::line(format!("{}: in order", config.file.display()));
     for integration in &config.integrations {
@@ -76,7 +69,7 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
             integration.name,
         ));
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 fn report(findings: &[Finding]) {

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::stamp;
 use super::whose::Whose;
-use super::{Place, block_on, misconfigured};
+use super::{Ended, Place, block_on, unavailable};
 use crate::config::LedgerConfig;
 use crate::daemon;
 use crate::domain::{Class, GatewayKey, Mode, Reference, Severity, Timestamp, is_hidden};
@@ -66,24 +66,15 @@ pub(super) struct ResolveArguments {
     actor: Option<String>,
 }
 
-pub(super) fn run(place: &Place, command: Command) -> Exit {
-    let config = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger,
-        Err(findings) => return misconfigured(&findings),
-    };
-    let done = match command {
-        Command::List(wanted) => Reader::open(&config.path).and_then(|reader| list(&reader, &wanted)),
-        Command::Show(wanted) => Reader::open(&config.path).and_then(|reader| show(&reader, &wanted)),
+pub(super) fn run(place: &Place, command: Command) -> Ended {
+    match command {
+        Command::List(wanted) => place.look(|reader| list(reader, &wanted)),
+        Command::Show(wanted) => place.look(|reader| show(reader, &wanted)),
         Command::Resolve(wanted) => {
             let actor = wanted.actor.unwrap_or_else(|| logged_in(place));
-            resolve(&config, wanted.id, wanted.reason, actor)
+            resolve(&place.ledger()?, wanted.id, wanted.reason, actor)
         }
-    };
-    done.unwrap_or_else(|error| {
-        output::complain(&config.path.display());
-        output::complain_of(&error);
-        Exit::Unavailable
-    })
+    }
 }
 
 fn list(reader: &Reader, wanted: &ListArguments) -> Result<Exit, LedgerError> {
@@ -162,7 +153,7 @@ fn unknown(id: i64) -> Exit {
     Exit::No
 }
 
-fn resolve(config: &LedgerConfig, id: i64, reason: String, actor: String) -> Result<Exit, LedgerError> {
+fn resolve(config: &LedgerConfig, id: i64, reason: String, actor: String) -> Ended {
     let resolved = block_on(async {
         // Looked for before opening for writing: that would make a ledger where there is none.
         if Reader::open(&config.path)?.discrepancy(id)?.is_none() {
@@ -172,24 +163,21 @@ fn resolve(config: &LedgerConfig, id: i64, reason: String, actor: String) -> Res
         let resolved = ledger.resolve(Resolution { discrepancy: id, actor, reason, at: Utc::now() }).await;
         ledger.close();
         resolved
-    });
-    match resolved {
-        Err(exit) => return Ok(exit),
-        Ok(resolved) => match resolved? {
-            Resolved::Now(found) => {
-                let by = found.actor.as_deref().unwrap_or_default();
-                output::line(crate::mailer::shown(&format!("{id}: {} resolved by {by}", found.class.code())));
-            }
-            Resolved::Before(found) => {
-                let when = found.resolved.map(stamp).unwrap_or_default();
-                let by = found.actor.map(|actor| format!(" by {actor}")).unwrap_or_default();
-                output::complain(&crate::mailer::shown(&format!("{id} was resolved{by} on {when} already")));
-                return Ok(Exit::No);
-            }
-            Resolved::Unknown => return Ok(unknown(id)),
-        },
-    }
-    Ok(Exit::Done)
+    })?;
+    Ok(match resolved.map_err(|error| unavailable(&config.path, &error))? {
+        Resolved::Now(found) => {
+            let by = found.actor.as_deref().unwrap_or_default();
+            output::line(crate::mailer::shown(&format!("{id}: {} resolved by {by}", found.class.code())));
+            Exit::Done
+        }
+        Resolved::Before(found) => {
+            let when = found.resolved.map(stamp).unwrap_or_default();
+            let by = found.actor.map(|actor| format!(" by {actor}")).unwrap_or_default();
+            output::complain(&crate::mailer::shown(&format!("{id} was resolved{by} on {when} already")));
+            Exit::No
+        }
+        Resolved::Unknown => unknown(id),
+    })
 }
 
 /// Who is logged in: the person behind sudo, else the user, else the number the system has for whoever this is.

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::{Place, output};
+use super::{Ended, Place, output};
 use crate::config::{Config, IntegrationConfig};
 use crate::domain::IntegrationName;
 use crate::ledger::Reader;
@@ -50,15 +50,9 @@ struct Message {
     integration: Option<String>,
 }
 
-pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return super::misconfigured(&findings),
-    };
-    let message = match fetch(&config, wanted) {
-        Ok(message) => message,
-        Err(exit) => return exit,
-    };
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
+    let (config, _) = place.config()?;
+    let message = fetch(&config, wanted)?;
     let meant = match message.integration.as_deref().map(|name| named(&config, name)) {
         None => None,
         Some(Some(integration)) => Some(integration),
@@ -67,15 +61,15 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
             output::complain(&format!("no integration is called {name:?} in {}", config.file.display()));
             // A message that waits for an integration which is gone can still be explained.
             if wanted.integration.is_some() {
-                return Exit::Usage;
+                return Err(Exit::Usage);
             }
             None
         }
     };
-    match meant {
+    Ok(match meant {
         Some(integration) if wanted.sign => sign(integration, &message.body),
         _ => explain(&config, meant, wanted, &message),
-    }
+    })
 }
 
 fn named<'a>(config: &'a Config, name: &str) -> Option<&'a IntegrationConfig> {

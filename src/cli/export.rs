@@ -13,9 +13,9 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::whose::Whose;
-use super::{Place, misconfigured, output};
+use super::{Ended, Place, misconfigured, output};
 use crate::books::{Export, Format, day_begins};
-use crate::config::{LedgerConfig, ReconcileConfig};
+use crate::config::ReconcileConfig;
 use crate::domain::{Currency, Mode, Timestamp};
 use crate::ledger::{MoneyFilter, Reader};
 
@@ -58,25 +58,17 @@ pub(super) struct Arguments {
 /// Why there is no export.
 type Trouble = (Exit, String);
 
-pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
-    let (file, environment) = (place.file.as_deref(), &place.environment);
-    let loaded = LedgerConfig::load(file, environment)
-        .and_then(|ledger| Ok((ledger.path, ReconcileConfig::load(file, environment)?.timezone)));
-    let (ledger, zone) = match loaded {
-        Ok(loaded) => loaded,
-        Err(findings) => return misconfigured(&findings),
-    };
-    match export(&ledger, zone, wanted) {
-        Ok(0) => Exit::Done,
-        Ok(unknown) => {
-            output::complain(&format!("left out, because nobody told their amount: {unknown}"));
-            Exit::Done
-        }
-        Err((exit, trouble)) => {
-            output::complain(&trouble);
-            exit
-        }
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
+    let ledger = place.ledger()?.path;
+    let zone = ReconcileConfig::load(place.file.as_deref(), &place.environment).map_err(misconfigured)?.timezone;
+    let unknown = export(&ledger, zone, wanted).map_err(|(exit, trouble)| {
+        output::complain(&trouble);
+        exit
+    })?;
+    if unknown > 0 {
+        output::complain(&format!("left out, because nobody told their amount: {unknown}"));
     }
+    Ok(Exit::Done)
 }
 
 /// Writes the export. Returns how many entries it lacks.

@@ -4,8 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::exit::Exit;
-use super::{Place, misconfigured, output};
-use crate::config::LedgerConfig;
+use super::{Ended, Place, output, unavailable};
 use crate::ledger::{Flaw, Reader, Scope, Verification};
 
 #[derive(Debug, Subcommand)]
@@ -34,35 +33,23 @@ pub(super) struct RebuildArguments {
     json: bool,
 }
 
-pub(super) fn run(place: &Place, command: &Command) -> Exit {
-    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger.path,
-        Err(findings) => return misconfigured(&findings),
-    };
+pub(super) fn run(place: &Place, command: &Command) -> Ended {
+    let path = place.ledger()?.path;
     let (scope, as_json) = match command {
         Command::Verify(wanted) => (Scope::Whole, wanted.json),
         Command::Rebuild(wanted) => (Scope::Fold, wanted.json),
     };
-    match Reader::open(&path).and_then(|reader| reader.verify(scope)) {
-        Ok(found) if as_json => {
-            output::line(of_verification(&found));
-            verdict(&found)
-        }
-        Ok(found) => {
-            tell(&found);
-            verdict(&found)
-        }
-        Err(error) => {
-            output::complain(&path.display());
-            output::complain_of(&error);
-            // Damage is an answer; a file that is not there or may not be read is none.
-            if error.is_damage() { Exit::No } else { Exit::Unavailable }
-        }
+    let found = Reader::open(&path).and_then(|reader| reader.verify(scope)).map_err(|error| {
+        let exit = unavailable(&path, &error);
+        // Damage is an answer; a file that is not there or may not be read is none.
+        if error.is_damage() { Exit::No } else { exit }
+    })?;
+    if as_json {
+        output::line(of_verification(&found));
+    } else {
+        tell(&found);
     }
-}
-
-const fn verdict(found: &Verification) -> Exit {
-    if found.flaws.is_empty() { Exit::Done } else { Exit::No }
+    Ok(if found.flaws.is_empty() { Exit::Done } else { Exit::No })
 }
 
 fn tell(found: &Verification) {

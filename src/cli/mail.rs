@@ -7,11 +7,10 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::stamp;
-use super::{Place, block_on, misconfigured};
-use crate::config::{Config, LedgerConfig};
+use super::{Ended, Place, block_on, unavailable};
 use crate::daemon;
 use crate::domain::Reference;
-use crate::ledger::{Ledger, LedgerError, LetterState, Reader, Role, Topic};
+use crate::ledger::{Ledger, LetterState, Role, Topic};
 use crate::mailer;
 
 #[derive(Debug, Subcommand)]
@@ -46,7 +45,7 @@ pub(super) struct TestArguments {
     recipient: String,
 }
 
-pub(super) fn run(place: &Place, command: Command) -> Exit {
+pub(super) fn run(place: &Place, command: Command) -> Ended {
     match command {
         Command::List(wanted) => list(place, &wanted),
         Command::Retry(wanted) => retry(place, &wanted),
@@ -54,13 +53,9 @@ pub(super) fn run(place: &Place, command: Command) -> Exit {
     }
 }
 
-fn list(place: &Place, wanted: &ListArguments) -> Exit {
-    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger.path,
-        Err(findings) => return misconfigured(&findings),
-    };
+fn list(place: &Place, wanted: &ListArguments) -> Ended {
     let mut table = Table::new(&["LETTER", "WRITTEN (UTC)", "TO", "ABOUT", "REFERENCE", "STATE", ">TRIES", "ERROR"]);
-    let read = Reader::open(&path).and_then(|reader| {
+    place.look(|reader| {
         reader.letters(|letter| {
             if wanted.state.as_ref().is_some_and(|state| *state != letter.state) {
                 return true;
@@ -80,62 +75,38 @@ fn list(place: &Place, wanted: &ListArguments) -> Exit {
             ]);
             true
         })
-    });
-    if let Err(error) = read {
-        return unavailable(&error);
-    }
+    })?;
     if !wanted.json {
         table.print("no such letters");
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
-fn retry(place: &Place, wanted: &RetryArguments) -> Exit {
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return misconfigured(&findings),
-    };
+fn retry(place: &Place, wanted: &RetryArguments) -> Ended {
+    let (config, _) = place.config()?;
     let retried = block_on(async {
         let ledger = Ledger::open(&daemon::ledger_settings(&config), Role::Command)?;
         let retried = ledger.retry_letters(wanted.id, Utc::now()).await;
         ledger.close();
         retried
-    });
-    match retried {
-        Err(exit) => exit,
-        Ok(Err(error)) => unavailable(&error),
-        Ok(Ok(0)) => {
-            output::complain(&"no letter has been tried in vain, refused or given up under that number");
-            Exit::No
-        }
-        Ok(Ok(count)) => {
-            output::line(format!("{count} back in the post; the daemon sends them within a second"));
-            Exit::Done
-        }
+    })?;
+    let count = retried.map_err(|error| unavailable(&config.ledger.path, &error))?;
+    if count == 0 {
+        output::complain(&"no letter has been tried in vain, refused or given up under that number");
+        return Ok(Exit::No);
     }
+    output::line(format!("{count} back in the post; the daemon sends them within a second"));
+    Ok(Exit::Done)
 }
 
-fn test(place: &Place, wanted: &TestArguments) -> Exit {
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return misconfigured(&findings),
-    };
-    match block_on(mailer::send_test(&daemon::mailer_settings(&config), &wanted.recipient)) {
-        Err(exit) => exit,
-        Ok(Ok(())) => {
-            output::line(format!("a test letter to {} is on its way", wanted.recipient));
-            Exit::Done
-        }
-        Ok(Err(failure)) => {
-            output::complain(&failure);
-            Exit::Unavailable
-        }
-    }
-}
-
-fn unavailable(error: &LedgerError) -> Exit {
-    output::complain_of(error);
-    Exit::Unavailable
+fn test(place: &Place, wanted: &TestArguments) -> Ended {
+    let (config, _) = place.config()?;
+    block_on(mailer::send_test(&daemon::mailer_settings(&config), &wanted.recipient))?.map_err(|failure| {
+        output::complain(&failure);
+        Exit::Unavailable
+    })?;
+    output::line(format!("a test letter to {} is on its way", wanted.recipient));
+    Ok(Exit::Done)
 }
 
 /// What people call that which a letter is about: an order, a transaction, or days.

@@ -21,12 +21,13 @@ mod simulate;
 mod when;
 mod whose;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Environment, Findings};
+use crate::config::{Config, Environment, Finding, Findings, LedgerConfig};
+use crate::ledger::{LedgerError, Reader};
 use exit::Exit;
 
 /// Receives Paynow's payment notifications, proves them, keeps them, confirms them, and tells the merchant.
@@ -80,11 +81,32 @@ enum Command {
     Demo(demo::Arguments),
 }
 
+/// How a command ended: early, if it is an error, and it has said why.
+type Ended = Result<Exit, Exit>;
+
 /// Where a command finds the configuration.
 #[derive(Debug)]
 struct Place {
     file: Option<PathBuf>,
     environment: Environment,
+}
+
+impl Place {
+    /// The configuration, and what is dubious about it.
+    fn config(&self) -> Result<(Config, Vec<Finding>), Exit> {
+        Config::load(self.file.as_deref(), &self.environment).map_err(misconfigured)
+    }
+
+    /// Of the configuration only what is said of the ledger.
+    fn ledger(&self) -> Result<LedgerConfig, Exit> {
+        LedgerConfig::load(self.file.as_deref(), &self.environment).map_err(misconfigured)
+    }
+
+    /// Does what only looks at the ledger.
+    fn look<T>(&self, look: impl FnOnce(&Reader) -> Result<T, LedgerError>) -> Result<T, Exit> {
+        let path = self.ledger()?.path;
+        Reader::open(&path).and_then(|reader| look(&reader)).map_err(|error| unavailable(&path, &error))
+    }
 }
 
 /// Does what the command line says.
@@ -98,7 +120,7 @@ pub fn run() -> ExitCode {
         }
     };
     let place = Place { file: arguments.config, environment: Environment::from_process() };
-    let exit = match arguments.command {
+    let ended = match arguments.command {
         Command::Serve => serve::run(place),
         Command::Check(wanted) => check::run(&place, &wanted),
         Command::Payments(command) => payments::run(&place, command),
@@ -114,15 +136,23 @@ pub fn run() -> ExitCode {
         Command::Simulate(wanted) => simulate::run(&wanted),
         Command::Demo(wanted) => demo::run(&wanted),
     };
+    let (Ok(exit) | Err(exit)) = ended;
     if exit == Exit::Done && !output::is_whole() { Exit::Unavailable } else { exit }.into()
 }
 
 /// Says what is wrong with the configuration.
-fn misconfigured(findings: &Findings) -> Exit {
-    for finding in &findings.0 {
-        output::complain(finding);
+fn misconfigured(findings: Findings) -> Exit {
+    for finding in findings.0 {
+        output::complain(&finding);
     }
     Exit::Configuration
+}
+
+/// Says why the ledger at `path` cannot be had.
+fn unavailable(path: &Path, error: &LedgerError) -> Exit {
+    output::complain(&path.display());
+    output::complain_of(error);
+    Exit::Unavailable
 }
 
 /// A runtime for a command that waits for something.

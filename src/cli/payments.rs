@@ -8,8 +8,7 @@ use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::{Period, stamp};
 use super::whose::Whose;
-use super::{Place, discrepancies, misconfigured};
-use crate::config::LedgerConfig;
+use super::{Ended, Place, discrepancies};
 use crate::domain::{GatewayReference, Payment, Reference, Status, Trust, WireStatus};
 use crate::ledger::{Filter, LedgerError, Reader, Story};
 
@@ -56,19 +55,10 @@ pub(super) struct ShowArguments {
     json: bool,
 }
 
-pub(super) fn run(place: &Place, command: Command) -> Exit {
-    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger.path,
-        Err(findings) => return misconfigured(&findings),
-    };
-    let done = Reader::open(&path).and_then(|reader| match command {
-        Command::List(wanted) => list(&reader, wanted),
-        Command::Show(wanted) => show(&reader, &wanted),
-    });
-    done.unwrap_or_else(|error| {
-        output::complain(&path.display());
-        output::complain_of(&error);
-        Exit::Unavailable
+pub(super) fn run(place: &Place, command: Command) -> Ended {
+    place.look(|reader| match command {
+        Command::List(wanted) => list(reader, wanted),
+        Command::Show(wanted) => show(reader, &wanted),
     })
 }
 

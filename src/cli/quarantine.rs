@@ -13,8 +13,7 @@ use super::exit::Exit;
 use super::output::{self, Table};
 use super::when::{Period, stamp};
 use super::whose::Whose;
-use super::{Place, block_on, misconfigured};
-use crate::config::LedgerConfig;
+use super::{Ended, Place, block_on, unavailable};
 use crate::daemon;
 use crate::domain::Refusal;
 use crate::ledger::{Ledger, LedgerError, QuarantineFilter, Quarantined, Reader, Role};
@@ -78,30 +77,13 @@ impl Which {
     }
 }
 
-pub(super) fn run(place: &Place, command: &Command) -> Exit {
+pub(super) fn run(place: &Place, command: &Command) -> Ended {
     match command {
-        Command::List(wanted) => reading(place, |reader| list(reader, wanted)),
-        Command::Show(wanted) => reading(place, |reader| show::run(reader, wanted)),
+        Command::List(wanted) => place.look(|reader| list(reader, wanted)),
+        Command::Show(wanted) => place.look(|reader| show::run(reader, wanted)),
         Command::Release(wanted) => release::run(place, wanted),
         Command::Purge(wanted) => purge(place, wanted),
     }
-}
-
-/// Does what only looks at the ledger.
-fn reading(place: &Place, look: impl FnOnce(&Reader) -> Result<Exit, LedgerError>) -> Exit {
-    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger.path,
-        Err(findings) => return misconfigured(&findings),
-    };
-    Reader::open(&path).and_then(|reader| look(&reader)).unwrap_or_else(|error| {
-        output::complain(&path.display());
-        unavailable(&error)
-    })
-}
-
-fn unavailable(error: &LedgerError) -> Exit {
-    output::complain_of(error);
-    Exit::Unavailable
 }
 
 fn list(reader: &Reader, wanted: &ListArguments) -> Result<Exit, LedgerError> {
@@ -155,11 +137,8 @@ fn numbers(reader: &Reader, filter: &QuarantineFilter) -> Result<Vec<i64>, Ledge
     Ok(ids)
 }
 
-fn purge(place: &Place, wanted: &PurgeArguments) -> Exit {
-    let config = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger,
-        Err(findings) => return misconfigured(&findings),
-    };
+fn purge(place: &Place, wanted: &PurgeArguments) -> Ended {
+    let config = place.ledger()?;
     let purged = block_on(async {
         // Looked for before opening for writing: that would make a ledger where there is none.
         let reader = Reader::open(&config.path)?;
@@ -178,23 +157,18 @@ fn purge(place: &Place, wanted: &PurgeArguments) -> Exit {
         let gone = ledger.discard(ids.clone()).await;
         ledger.close();
         Ok((ids.len(), gone?))
-    });
-    match purged {
-        Err(exit) => exit,
-        Ok(Err(error)) => unavailable(&error),
-        Ok(Ok((0, _))) => {
-            output::complain(&"nothing of that kind is in quarantine");
-            Exit::No
-        }
-        Ok(Ok((found, _))) if !wanted.yes => {
-            output::complain(&format!("{found} would be thrown away for good; say --yes if you mean it"));
-            Exit::No
-        }
-        Ok(Ok((_, gone))) => {
-            output::line(format!("{gone} thrown away"));
-            Exit::Done
-        }
+    })?;
+    let (found, gone) = purged.map_err(|error| unavailable(&config.path, &error))?;
+    if found == 0 {
+        output::complain(&"nothing of that kind is in quarantine");
+        return Ok(Exit::No);
     }
+    if !wanted.yes {
+        output::complain(&format!("{found} would be thrown away for good; say --yes if you mean it"));
+        return Ok(Exit::No);
+    }
+    output::line(format!("{gone} thrown away"));
+    Ok(Exit::Done)
 }
 
 fn kind(text: &str) -> Result<Refusal, String> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::output::{self, Table};
-use super::{Place, block_on, misconfigured};
+use super::{Ended, Place, block_on, unavailable};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Checked, Days, GatewayKey, IntegrationName, Reference};
@@ -29,39 +29,25 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(place: &Place, arguments: &Arguments) -> Exit {
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return misconfigured(&findings),
-    };
-    let wanted = match wanted(&config, arguments) {
-        Ok(wanted) => wanted,
-        Err(trouble) => {
-            output::complain(&trouble);
-            return Exit::Usage;
-        }
-    };
+pub(super) fn run(place: &Place, arguments: &Arguments) -> Ended {
+    let (config, _) = place.config()?;
+    let wanted = wanted(&config, arguments).map_err(|trouble| {
+        output::complain(&trouble);
+        Exit::Usage
+    })?;
     if arguments.dry_run {
-        return rehearse(&config, &wanted, arguments.json).unwrap_or_else(|error| {
-            output::complain_of(&error);
-            Exit::Unavailable
-        });
+        return rehearse(&config, &wanted, arguments.json).map_err(|error| unavailable(&config.ledger.path, &error));
     }
-    match block_on(daemon::reconcile(&config, &wanted)) {
-        Err(exit) => exit,
-        Ok(Err(error)) => {
-            output::complain_of(&error);
-            Exit::Unavailable
-        }
-        Ok(Ok(ran)) => {
-            if arguments.json {
-                output::line(of_run(&ran));
-            } else {
-                tell(&ran);
-            }
-            Exit::Done
-        }
+    let ran = block_on(daemon::reconcile(&config, &wanted))?.map_err(|error| {
+        output::complain_of(&error);
+        Exit::Unavailable
+    })?;
+    if arguments.json {
+        output::line(of_run(&ran));
+    } else {
+        tell(&ran);
     }
+    Ok(Exit::Done)
 }
 
 /// What the command line asks for, if there is such a thing.

@@ -1,19 +1,15 @@
 //! `paynowd serve`: the daemon.
 
 use super::exit::Exit;
-use super::{Place, misconfigured, output};
-use crate::config::Config;
+use super::{Ended, Place, output};
 use crate::daemon::{self, DaemonError, Source, telemetry};
 use crate::ledger::LedgerError;
 
 /// How many threads serve requests. The ledger's writer has its own; two keep a small machine's cores busy.
 const WORKERS: usize = 2;
 
-pub(super) fn run(place: Place) -> Exit {
-    let (config, warnings) = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok(loaded) => loaded,
-        Err(findings) => return misconfigured(&findings),
-    };
+pub(super) fn run(place: Place) -> Ended {
+    let (config, warnings) = place.config()?;
     let ledger = config.ledger.path.clone();
     telemetry::start(&config.log);
     for warning in warnings {
@@ -31,21 +27,21 @@ pub(super) fn run(place: Place) -> Exit {
         Err(source) => Err(DaemonError::System { doing: "start the runtime", source }),
     };
     match served {
-        Ok(()) => Exit::Done,
+        Ok(()) => Ok(Exit::Done),
         Err(error) => {
             if matches!(error, DaemonError::Ledger(LedgerError::Storage { .. })) {
                 // What SQLite says names no file.
                 output::complain(&ledger.display());
             }
             output::complain_of(&error);
-            match error {
+            Err(match error {
                 DaemonError::Ledger(LedgerError::Newer { .. } | LedgerError::Foreign { .. }) => Exit::Configuration,
                 DaemonError::Listen { .. }
                 | DaemonError::System { .. }
                 | DaemonError::Ledger(_)
                 | DaemonError::Client(_) => Exit::Unavailable,
                 DaemonError::Heartbeat(_) | DaemonError::Fell(_) => Exit::Bug,
-            }
+            })
         }
     }
 }

@@ -8,7 +8,7 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 
 use super::exit::Exit;
-use super::{Place, block_on, misconfigured, output};
+use super::{Ended, Place, block_on, output};
 use crate::books::{BadSheet, NoRow, SETTLEMENT_MAP, SettlementMap, Settlements};
 use crate::config::Config;
 use crate::daemon;
@@ -58,20 +58,14 @@ fn map_help() -> String {
     )
 }
 
-pub(super) fn run(place: &Place, command: &Command) -> Exit {
+pub(super) fn run(place: &Place, command: &Command) -> Ended {
     let Command::Import(wanted) = command;
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return misconfigured(&findings),
-    };
-    match import(&config, wanted) {
-        Ok(sum) if sum.bad > 0 => Exit::No,
-        Ok(_) => Exit::Done,
-        Err((exit, trouble)) => {
-            output::complain(&trouble);
-            exit
-        }
-    }
+    let (config, _) = place.config()?;
+    let sum = import(&config, wanted).map_err(|(exit, trouble)| {
+        output::complain(&trouble);
+        exit
+    })?;
+    Ok(if sum.bad > 0 { Exit::No } else { Exit::Done })
 }
 
 /// Why nothing, or not all, was imported.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Exit;
-use super::{block_on, output};
+use super::{Ended, block_on, output};
 use crate::config::LogConfig;
 use crate::daemon::telemetry;
 use crate::protocol::{Key, Protocol};
@@ -66,16 +66,15 @@ pub(super) struct Arguments {
     misbehave: Vec<Misbehaviour>,
 }
 
-pub(super) fn run(wanted: &Arguments) -> Exit {
+pub(super) fn run(wanted: &Arguments) -> Ended {
     match wanted.gateway {
         Which::Zimbabwe => zimbabwe(wanted),
         Which::Poland => in_poland(wanted),
     }
-    .unwrap_or_else(|exit| exit)
 }
 
 /// Runs Zimbabwe's twin to its end.
-fn zimbabwe(wanted: &Arguments) -> Result<Exit, Exit> {
+fn zimbabwe(wanted: &Arguments) -> Ended {
     let key = read_key(wanted.key_file.as_ref(), Protocol::Zimbabwe, DOCUMENTED.1)?;
     let button_key = match &wanted.button_key_file {
         Some(_) => read_key(wanted.button_key_file.as_ref(), Protocol::ZimbabweButton, DOCUMENTED.1)?,
@@ -95,7 +94,7 @@ fn zimbabwe(wanted: &Arguments) -> Result<Exit, Exit> {
 }
 
 /// Runs Poland's twin to its end.
-fn in_poland(wanted: &Arguments) -> Result<Exit, Exit> {
+fn in_poland(wanted: &Arguments) -> Ended {
     let key = read_key(wanted.key_file.as_ref(), Protocol::Poland, DOCUMENTED_IN_POLAND.1)?;
     let api_key = match &wanted.api_key_file {
         Some(file) => read(file)?.trim().to_owned(),

@@ -11,7 +11,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::output::{self, Table};
 use super::simulate::stop_asked;
-use super::{block_on, payments};
+use super::{Ended, block_on, payments};
 use crate::ledger::Filter;
 use stage::{Stage, Trouble};
 
@@ -25,16 +25,12 @@ pub(super) struct Arguments {
     serve: bool,
 }
 
-pub(super) fn run(wanted: &Arguments) -> Exit {
-    match block_on(play(wanted)) {
-        Err(exit) => exit,
-        Ok(Ok(true)) => Exit::Done,
-        Ok(Ok(false)) => Exit::No,
-        Ok(Err(trouble)) => {
-            output::complain_of(&trouble);
-            Exit::Unavailable
-        }
-    }
+pub(super) fn run(wanted: &Arguments) -> Ended {
+    let sound = block_on(play(wanted))?.map_err(|trouble| {
+        output::complain_of(&trouble);
+        Exit::Unavailable
+    })?;
+    Ok(if sound { Exit::Done } else { Exit::No })
 }
 
 /// Plays the script. Returns whether ledger and letters are what it implies.

@@ -12,8 +12,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::exit::Exit;
-use super::super::{block_on, output};
-use super::{code, in_words, named, of_outcome, on_conflict, unavailable};
+use super::super::{Ended, block_on, output, unavailable};
+use super::{code, in_words, named, of_outcome, on_conflict};
 use crate::books::{BadSheet, NoRow, Orders};
 use crate::config::Config;
 use crate::daemon;
@@ -66,39 +66,31 @@ enum Ear {
 /// An order on its way, with its line in the file.
 type Line = (u64, Expectation, Arc<Terms>);
 
-pub(super) fn run(config: &Config, wanted: &Arguments) -> Exit {
+pub(super) fn run(config: &Config, wanted: &Arguments) -> Ended {
     let input: Box<dyn Read> = if wanted.file.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        match File::open(&wanted.file) {
-            Ok(file) => Box::new(file),
-            Err(error) => {
-                output::complain(&format!("{}: {error}", wanted.file.display()));
-                return Exit::Unavailable;
-            }
-        }
+        Box::new(File::open(&wanted.file).map_err(|error| {
+            output::complain(&format!("{}: {error}", wanted.file.display()));
+            Exit::Unavailable
+        })?)
     };
     let desk = daemon::order_desk(config);
-    let orders = match Orders::open(input, &desk, Utc::now()) {
-        Ok(orders) => orders,
-        Err(error) => {
-            output::complain(&format!("{}: {error}", wanted.file.display()));
-            return if matches!(error, BadSheet::File(_)) { Exit::Unavailable } else { Exit::No };
-        }
-    };
+    let orders = Orders::open(input, &desk, Utc::now()).map_err(|error| {
+        output::complain(&format!("{}: {error}", wanted.file.display()));
+        if matches!(error, BadSheet::File(_)) { Exit::Unavailable } else { Exit::No }
+    })?;
     if !orders.unknown_columns().is_empty() {
         let names = crate::mailer::shown(&orders.unknown_columns().join(", "));
         output::complain(&format!("columns that mean nothing here: {names}"));
     }
-    let ear = match ear(config, wanted.dry_run) {
-        Ok(ear) => ear,
-        Err(error) => return unavailable(config, &error),
-    };
-    let exit = take(config, wanted, orders, &ear);
+    let stored = |error: LedgerError| unavailable(&config.ledger.path, &error);
+    let ear = ear(config, wanted.dry_run).map_err(stored)?;
+    let taken = take(config, wanted, orders, &ear).map_err(stored);
     if let Ear::Ledger(ledger) = ear {
         ledger.close();
     }
-    exit
+    taken
 }
 
 fn ear(config: &Config, dry_run: bool) -> Result<Ear, LedgerError> {
@@ -110,7 +102,12 @@ fn ear(config: &Config, dry_run: bool) -> Result<Ear, LedgerError> {
 }
 
 /// Takes every row that can be taken.
-fn take(config: &Config, wanted: &Arguments, orders: Orders<'_, Box<dyn Read>>, ear: &Ear) -> Exit {
+fn take(
+    config: &Config,
+    wanted: &Arguments,
+    orders: Orders<'_, Box<dyn Read>>,
+    ear: &Ear,
+) -> Result<Exit, LedgerError> {
     let mut sum = Sum::default();
     let mut waiting: Vec<Line> = Vec::with_capacity(TOGETHER);
     let mut progress = Progress::new(wanted);
@@ -139,25 +136,18 @@ fn take(config: &Config, wanted: &Arguments, orders: Orders<'_, Box<dyn Read>>, 
             }
         }
         if waiting.len() == TOGETHER {
-            if let Err(error) = put(ear, &mut waiting, wanted, &mut sum, &mut progress) {
-                return unavailable(config, &error);
-            }
+            put(ear, &mut waiting, wanted, &mut sum, &mut progress)?;
             progress.show(&sum);
         }
     }
-    if let Err(error) = put(ear, &mut waiting, wanted, &mut sum, &mut progress) {
-        return unavailable(config, &error);
-    }
+    put(ear, &mut waiting, wanted, &mut sum, &mut progress)?;
     progress.clear();
     sum.print(wanted);
-    match broken {
-        Some(trouble) => {
-            output::complain(&trouble);
-            Exit::Unavailable
-        }
-        None if sum.bad + sum.conflicts > 0 => Exit::No,
-        None => Exit::Done,
+    if let Some(trouble) = broken {
+        output::complain(&trouble);
+        return Ok(Exit::Unavailable);
     }
+    Ok(if sum.bad + sum.conflicts > 0 { Exit::No } else { Exit::Done })
 }
 
 /// Stores what waits, in the order of the file, and says what became of it.

@@ -4,11 +4,10 @@ use clap::Args;
 
 use super::super::exit::Exit;
 use super::super::output::{self, Table};
-use super::super::{Place, misconfigured};
+use super::super::{Ended, Place};
 use super::of_order;
-use crate::config::LedgerConfig;
 use crate::domain::{Expectation, MerchantTrace, Mode};
-use crate::ledger::{Orders, Reader};
+use crate::ledger::Orders;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -20,15 +19,12 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
-    let path = match LedgerConfig::load(place.file.as_deref(), &place.environment) {
-        Ok(ledger) => ledger.path,
-        Err(findings) => return misconfigured(&findings),
-    };
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
     let which = if wanted.open { Orders::Open } else { Orders::All };
-    let listed = Reader::open(&path).and_then(|reader| {
+    place.look(|reader| {
         if wanted.json {
-            return reader.expectations(which, |order| output::line(of_order(&order)));
+            reader.expectations(which, |order| output::line(of_order(&order)))?;
+            return Ok(Exit::Done);
         }
         let mut table = Table::new(&["CREATED (UTC)", "INTEGRATION", "REFERENCE", ">AMOUNT", "DUE (UTC)", "TRACE"]);
         reader.expectations(which, |order| {
@@ -36,16 +32,8 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
             true
         })?;
         table.print("nothing is expected");
-        Ok(())
-    });
-    match listed {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            output::complain(&path.display());
-            output::complain_of(&error);
-            Exit::Unavailable
-        }
-    }
+        Ok(Exit::Done)
+    })
 }
 
 fn row(order: &Expectation) -> [String; 6] {

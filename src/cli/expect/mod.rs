@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::when::stamp;
-use super::{Place, block_on, misconfigured, output};
+use super::{Ended, Place, block_on, output, unavailable};
 use crate::books::Order;
 use crate::config::{Config, IntegrationConfig};
 use crate::daemon;
@@ -63,19 +63,15 @@ pub(super) struct AddArguments {
     json: bool,
 }
 
-pub(super) fn run(place: &Place, command: &Command) -> Exit {
-    let configured = |run: &dyn Fn(&Config) -> Exit| match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => run(&config),
-        Err(findings) => misconfigured(&findings),
-    };
+pub(super) fn run(place: &Place, command: &Command) -> Ended {
     match command {
-        Command::Add(wanted) => configured(&|config| add(config, wanted)),
-        Command::Import(wanted) => configured(&|config| import::run(config, wanted)),
+        Command::Add(wanted) => add(&place.config()?.0, wanted),
+        Command::Import(wanted) => import::run(&place.config()?.0, wanted),
         Command::List(wanted) => list::run(place, wanted),
     }
 }
 
-fn add(config: &Config, wanted: &AddArguments) -> Exit {
+fn add(config: &Config, wanted: &AddArguments) -> Ended {
     let order = Order {
         integration: &wanted.integration,
         reference: &wanted.reference,
@@ -87,31 +83,24 @@ fn add(config: &Config, wanted: &AddArguments) -> Exit {
         merchanttrace: wanted.merchanttrace.as_deref(),
     };
     let now = Utc::now();
-    let expected = match daemon::order_desk(config).read(&order, now) {
-        Ok(expected) => expected,
-        Err(fault) => {
-            output::complain(&format!("--{}: {}", fault.field.replace('_', "-"), fault.reason));
-            return Exit::Usage;
-        }
-    };
-    let Some(integration) = named(config, &expected) else { return Exit::Bug };
+    let expected = daemon::order_desk(config).read(&order, now).map_err(|fault| {
+        output::complain(&format!("--{}: {}", fault.field.replace('_', "-"), fault.reason));
+        Exit::Usage
+    })?;
+    let integration = named(config, &expected).ok_or(Exit::Bug)?;
     let stored = Ledger::open(&daemon::ledger_settings(config), Role::Command).and_then(|ledger| {
         let terms = Arc::clone(&integration.terms);
         let outcome = block_on(ledger.expect(Booking::new(expected.clone(), terms, on_conflict(wanted.replace)), now));
         ledger.close();
         outcome.unwrap_or(Err(LedgerError::Closed))
     });
-    match stored {
-        Ok(outcome) => {
-            if wanted.json {
-                output::line(of_outcome(&outcome, &expected));
-            } else {
-                output::line(crate::mailer::shown(&in_words(&outcome, &expected)));
-            }
-            if matches!(outcome, Expected::Conflict(_)) { Exit::No } else { Exit::Done }
-        }
-        Err(error) => unavailable(config, &error),
+    let outcome = stored.map_err(|error| unavailable(&config.ledger.path, &error))?;
+    if wanted.json {
+        output::line(of_outcome(&outcome, &expected));
+    } else {
+        output::line(crate::mailer::shown(&in_words(&outcome, &expected)));
     }
+    Ok(if matches!(outcome, Expected::Conflict(_)) { Exit::No } else { Exit::Done })
 }
 
 /// The integration that the order is to be paid through.
@@ -121,12 +110,6 @@ fn named<'a>(config: &'a Config, expected: &Expectation) -> Option<&'a Integrati
 
 const fn on_conflict(replace: bool) -> OnConflict {
     if replace { OnConflict::Replace } else { OnConflict::Keep }
-}
-
-fn unavailable(config: &Config, error: &LedgerError) -> Exit {
-    output::complain(&config.ledger.path.display());
-    output::complain_of(error);
-    Exit::Unavailable
 }
 
 const fn code(outcome: &Expected) -> &'static str {

@@ -9,8 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::exit::Exit;
-use super::super::{Place, block_on, misconfigured, output};
-use super::{Which, numbers, unavailable};
+use super::super::{Ended, Place, block_on, output, unavailable};
+use super::{Which, numbers};
 use crate::config::{Config, IntegrationConfig};
 use crate::daemon;
 use crate::domain::{Outcome, Status};
@@ -40,17 +40,10 @@ enum Fate {
     Stayed(String),
 }
 
-pub(super) fn run(place: &Place, wanted: &Arguments) -> Exit {
-    let config = match Config::load(place.file.as_deref(), &place.environment) {
-        Ok((config, _)) => config,
-        Err(findings) => return misconfigured(&findings),
-    };
-    match block_on(release(&config, wanted)) {
-        Err(exit) => exit,
-        Ok(Ok(true)) => Exit::Done,
-        Ok(Ok(false)) => Exit::No,
-        Ok(Err(error)) => unavailable(&error),
-    }
+pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
+    let (config, _) = place.config()?;
+    let all = block_on(release(&config, wanted))?.map_err(|error| unavailable(&config.ledger.path, &error))?;
+    Ok(if all { Exit::Done } else { Exit::No })
 }
 
 /// Releases what was asked for. Returns whether nothing of it stayed.
