@@ -90,7 +90,7 @@ fn post(values: &[String]) {
         security: if link == "tls" { Security::Tls } else { Security::None },
         username: None,
         password: None,
-        timeout: SmtpSettings::DEFAULT_TIMEOUT,
+        timeout: Duration::from_mins(1),
     };
     let letter = composed();
     child::runtime().block_on(async {

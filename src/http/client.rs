@@ -8,7 +8,7 @@ use chrono::Utc;
 use http_body_util::Full;
 use hyper::Uri;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -79,8 +79,6 @@ pub struct Reply {
     pub status: u16,
     /// How long the host asks us to stay away, at most 24 h.
     pub retry_after: Option<Duration>,
-    /// `Content-Type`, as it was written.
-    pub content_type: Option<String>,
     /// The whole body.
     pub body: Bytes,
 }
@@ -144,7 +142,6 @@ impl Client {
         Ok(Reply {
             status: head.status.as_u16(),
             retry_after: word(&head.headers, RETRY_AFTER).and_then(|value| retry_after(value, Utc::now())),
-            content_type: word(&head.headers, CONTENT_TYPE).map(str::to_owned),
             body: self.read(body).await?,
         })
     }

@@ -55,11 +55,6 @@ pub struct SmtpSettings {
     pub timeout: Duration,
 }
 
-impl SmtpSettings {
-    /// How long one letter may take unless the configuration says otherwise.
-    pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
-}
-
 /// A mail server, and perhaps a connection to it.
 #[derive(Debug)]
 pub struct Smtp {

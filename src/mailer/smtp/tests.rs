@@ -25,9 +25,9 @@ fn client(port: u16, security: Security) -> Smtp {
         security,
         username: None,
         password: None,
-        timeout: SmtpSettings::DEFAULT_TIMEOUT,
+        timeout: Duration::from_mins(1),
     };
-    Smtp { idle_max: SmtpSettings::DEFAULT_TIMEOUT, ..Smtp::new(settings, "shop.example".into()) }
+    Smtp { idle_max: Duration::from_mins(1), ..Smtp::new(settings, "shop.example".into()) }
 }
 
 async fn deliver(smtp: &mut Smtp, number: u32) -> Result<(), Failure> {
@@ -158,7 +158,7 @@ async fn a_late_reply_is_never_attributed_to_the_next_letter() {
     let mut smtp = client(server.port, Security::None);
     smtp.settings.timeout = SHORT;
     assert_deferred(&deliver(&mut smtp, 1).await, "longer than");
-    smtp.settings.timeout = SmtpSettings::DEFAULT_TIMEOUT;
+    smtp.settings.timeout = Duration::from_mins(1);
     assert_eq!(deliver(&mut smtp, 2).await, refused(550, "no such user"));
     server.finish().await;
 }
