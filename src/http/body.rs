@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 
 /// Why there is no body. Neither is our fault, and in both cases part of it may be unread:
 /// answer with [`closing`](super::closing).
@@ -16,6 +17,18 @@ pub enum BodyError {
     /// The peer went away, or what it sent is not HTTP.
     #[error("the body broke off before its end")]
     Broken,
+}
+
+/// Whether the body is `wanted` as it stands, as far as the headers say: stated so, or not at all, and nothing that is to
+/// be decoded first, as a whole or on the way here.
+pub fn is_plain(headers: &HeaderMap, wanted: &str) -> bool {
+    let is_wanted = headers.get(CONTENT_TYPE).is_none_or(|stated| {
+        let stated = stated.to_str().unwrap_or_default();
+        stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
+    });
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let plain = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    is_wanted && plain && codings.next().is_none() && !headers.contains_key(CONTENT_ENCODING)
 }
 
 /// Set once the peer has said all it had to say. Every request that [`serve`](super::serve) hands out carries one among

@@ -13,11 +13,11 @@ mod retry;
 mod server;
 mod wire;
 
-pub use body::{BodyError, HeardOut, read_body};
+pub use body::{BodyError, HeardOut, is_plain, read_body};
 pub use client::{Client, ClientError, ClientLimits, Method, Reply, Request};
 pub use fault::SendError;
 pub use guard::Refusal;
 pub use peer::{Cidr, CidrError, client_ip, household};
-pub use response::{Response, closing, empty, exposition, json, text};
+pub use response::{A_LITTLE_LATER, Response, closing, come_back, empty, exposition, json, text};
 pub use retry::retry_after;
 pub use server::{Limits, Traffic, serve};

@@ -1,9 +1,14 @@
 //! The few shapes of answer this server gives. Which status means what is the handler's business.
 
+use std::time::Duration;
+
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+
+/// When to come back if it is us who cannot, for now.
+pub const A_LITTLE_LATER: Duration = Duration::from_secs(5);
 
 /// An answer with its whole body at hand.
 pub type Response = hyper::Response<Full<Bytes>>;
@@ -41,6 +46,12 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Response {
 pub fn closing(mut response: Response) -> Response {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);
+    response
+}
+
+/// The same answer, asking the peer to come back after `wait`.
+pub fn come_back(mut response: Response, wait: Duration) -> Response {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     response
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
@@ -23,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::HeardOut;
 use super::crowd::Crowd;
 use super::peer::Cidr;
-use super::response::{Response, closing, empty, is_closing};
+use super::response::{A_LITTLE_LATER, Response, closing, come_back, empty, is_closing};
 use super::wire::Wire;
 use crate::meter::{Count, Roll, Room};
 
@@ -39,9 +38,6 @@ const REFUSALS: usize = 64;
 /// How long a connection beyond the cap may take to say something before it is refused. A reply
 /// that comes before the question confuses some clients.
 const LISTEN_FIRST: Duration = Duration::from_millis(200);
-
-/// After how many seconds to come back when we were too slow.
-const COME_BACK: HeaderValue = HeaderValue::from_static("5");
 
 /// What a connection beyond the cap is told.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -221,9 +217,7 @@ fn too_slow(heard_out: &HeardOut) -> Response {
     if !heard_out.is_set() {
         return closing(empty(StatusCode::REQUEST_TIMEOUT));
     }
-    let mut response = closing(empty(StatusCode::SERVICE_UNAVAILABLE));
-    response.headers_mut().insert(RETRY_AFTER, COME_BACK);
-    response
+    closing(come_back(empty(StatusCode::SERVICE_UNAVAILABLE), A_LITTLE_LATER))
 }
 
 async fn refuse(mut wire: Wire) {

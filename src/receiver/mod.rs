@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
 use crate::domain::Timestamp;
@@ -21,9 +21,6 @@ use crate::ledger::{Admission, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
 use flood::Flood;
 use outage::Outage;
-
-/// How long a gateway is asked to wait when its message could not be stored, in seconds.
-const COME_BACK: u64 = 5;
 
 /// What the receiver may take.
 #[derive(Clone, Debug)]
@@ -86,28 +83,22 @@ impl Verdict {
     }
 
     fn response(&self) -> Response {
-        let (status, header) = match self {
-            Self::Taken => (StatusCode::OK, None),
-            Self::Malformed | Self::Broken => (StatusCode::BAD_REQUEST, None),
-            Self::Forged => (StatusCode::FORBIDDEN, None),
-            Self::NotFound => (StatusCode::NOT_FOUND, None),
-            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, Some((ALLOW, HeaderValue::from_static("POST")))),
-            Self::WrongType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, None),
-            Self::Flood(wait) => {
-                (StatusCode::TOO_MANY_REQUESTS, Some((RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))))
-            }
-            Self::NotStored(_) => (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, HeaderValue::from(COME_BACK)))),
-        };
-        let mut response = http::empty(status);
-        if let Some((name, value)) = header {
-            response.headers_mut().insert(name, value);
-        }
+        // Who may not be done sending is told to stop.
         match self {
-            Self::NotFound | Self::WrongMethod | Self::WrongType | Self::TooLarge | Self::Broken => {
-                http::closing(response)
+            Self::Taken => http::empty(StatusCode::OK),
+            Self::Malformed => http::empty(StatusCode::BAD_REQUEST),
+            Self::Broken => http::closing(http::empty(StatusCode::BAD_REQUEST)),
+            Self::Forged => http::empty(StatusCode::FORBIDDEN),
+            Self::NotFound => http::closing(http::empty(StatusCode::NOT_FOUND)),
+            Self::WrongMethod => {
+                let mut response = http::closing(http::empty(StatusCode::METHOD_NOT_ALLOWED));
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                response
             }
-            Self::Taken | Self::Malformed | Self::Forged | Self::Flood(_) | Self::NotStored(_) => response,
+            Self::WrongType => http::closing(http::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+            Self::TooLarge => http::closing(http::empty(StatusCode::PAYLOAD_TOO_LARGE)),
+            Self::Flood(wait) => http::come_back(http::empty(StatusCode::TOO_MANY_REQUESTS), *wait),
+            Self::NotStored(_) => http::come_back(http::empty(StatusCode::SERVICE_UNAVAILABLE), http::A_LITTLE_LATER),
         }
     }
 }
@@ -141,7 +132,7 @@ impl Receiver {
             return Verdict::WrongMethod;
         }
         let gateway = &integration.gateway;
-        if !has_type(request.headers(), gateway.media_type()) || is_encoded(request.headers()) {
+        if !http::is_plain(request.headers(), gateway.media_type()) {
             return Verdict::WrongType;
         }
         let (head, body) = request.into_parts();
@@ -218,20 +209,6 @@ impl Receiver {
             Err(error) => Verdict::NotStored(error),
         }
     }
-}
-
-/// Whether the request states `wanted`, or nothing at all: what proves a message is its hash, not a header.
-fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
-    let Some(stated) = headers.get(CONTENT_TYPE) else { return true };
-    let stated = stated.to_str().unwrap_or_default();
-    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
-}
-
-/// Whether the body is not what was hashed but something to be made into it, as a whole or on the way here.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let plain = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
-    headers.contains_key(CONTENT_ENCODING) || !plain || codings.next().is_some()
 }
 
 /// The values of every `X-Forwarded-For`, in order.

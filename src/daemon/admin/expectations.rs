@@ -10,7 +10,6 @@ use std::sync::Arc;
 use chrono::Utc;
 use chrono_tz::Tz;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -27,8 +26,6 @@ const LARGEST: usize = 1 << 20;
 const MOST: usize = 1_000;
 /// How long a name that means nothing to us may be to be repeated, in characters.
 const REPEATABLE: usize = 40;
-/// After how many seconds to come back when nothing could be stored.
-const COME_BACK: u64 = 5;
 
 /// The fields an order may have.
 const FIELDS: [&str; 10] = [
@@ -52,7 +49,7 @@ pub(super) async fn take(
     request: Request<Incoming>,
 ) -> Response {
     let (head, body) = request.into_parts();
-    if !is_json(&head.headers) || head.headers.contains_key(CONTENT_ENCODING) {
+    if !http::is_plain(&head.headers, "application/json") {
         return http::closing(http::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let body = match http::read_body(body, LARGEST).await {
@@ -83,9 +80,8 @@ pub(super) async fn take(
         }
         Err(error) => {
             tracing::error!(%error, "expectations could not be stored; the shop is asked to bring them again");
-            let mut refusal = whole(StatusCode::SERVICE_UNAVAILABLE, "nothing was stored; bring it again");
-            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from(COME_BACK));
-            refusal
+            let refusal = whole(StatusCode::SERVICE_UNAVAILABLE, "nothing was stored; bring it again");
+            http::come_back(refusal, http::A_LITTLE_LATER)
         }
     }
 }
@@ -201,11 +197,4 @@ fn answer(expected: &Expectation, outcome: &Expected) -> Answer {
         object["expected_already"] = json!({"amount": before.amount.to_string(), "currency": before.currency.code()});
     }
     (status, object)
-}
-
-/// Whether the request states JSON, or nothing at all.
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(stated) = headers.get(CONTENT_TYPE) else { return true };
-    let stated = stated.to_str().unwrap_or_default();
-    stated.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
