@@ -1,7 +1,7 @@
 //! What was paid, for other people's books: tables, objects, bank statements and journals, payment by payment.
 //!
 //! Money that came is an entry on the day it came, money that went back one more on the day it went; each has an
-//! identity that is the same in every export. `csv` and `jsonl` have one row a payment, whose status tells.
+//! identity that is the same in every export. `csv` and `jsonl` have one row a payment, whose status and trust tell.
 
 use std::io;
 use std::ops::Range;
@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::cell::{cell, line};
 use super::tables::{Keys, Transactions, end_row, instant, table, transaction_id};
-use crate::domain::{Amount, GatewayReference, Method, Payment, Reference, Status, Timestamp, WireStatus};
+use crate::domain::{
+    Amount, GatewayReference, Known, Method, Payment, Reference, Status, Timestamp, Trust, WireStatus,
+};
 
 /// How an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,16 @@ pub struct Export<W: io::Write> {
     shape: Shape<W>,
     period: Range<Timestamp>,
     zone: Tz,
-    unknown: u64,
+    left_out: LeftOut,
+}
+
+/// How many entries were left out of a statement or a journal, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Nobody told their amount.
+    pub unknown: u64,
+    /// Only a post says so: the gateway has not confirmed it.
+    pub unproven: u64,
 }
 
 enum Shape<W: io::Write> {
@@ -93,14 +104,16 @@ impl<W: io::Write> Export<W> {
             Format::QuickBooks => Shape::QuickBooks(headed(out, &["Date", "Description", "Amount"])?),
             Format::Ledger => Shape::Ledger(out),
         };
-        Ok(Self { shape, period, zone, unknown: 0 })
+        Ok(Self { shape, period, zone, left_out: LeftOut::default() })
     }
 
-    /// Adds what of this payment lies in the period.
+    /// Adds what of this payment lies in the period; to a statement or a journal, which have no word for doubt, only what
+    /// is proven.
     ///
     /// # Errors
     /// `out` took it not; the file is to be thrown away.
-    pub fn payment(&mut self, payment: &Payment) -> io::Result<()> {
+    pub fn payment(&mut self, known: &Known) -> io::Result<()> {
+        let payment = &known.payment;
         let Some(paid_at) = payment.paid_at else { return Ok(()) };
         let came = self.period.contains(&paid_at);
         match &mut self.shape {
@@ -112,12 +125,19 @@ impl<W: io::Write> Export<W> {
         let went = payment.status == Status::Refunded && self.period.contains(&payment.last_changed);
         let id = transaction_id(&payment.integration, &payment.key);
         let refund = format!("{id}-refund");
-        for (id, at, is_back) in [(id, paid_at, false), (refund, payment.last_changed, true)] {
-            if if is_back { !went } else { !came } {
+        let (has_come, has_gone) = (known.has_proven_money(), payment.trust != Trust::Reported);
+        for (id, at, is_back, moved, proven) in
+            [(id, paid_at, false, came, has_come), (refund, payment.last_changed, true, went, has_gone)]
+        {
+            if !moved {
+                continue;
+            }
+            if !proven {
+                self.left_out.unproven += 1;
                 continue;
             }
             let Some(amount) = payment.facts.amount else {
-                self.unknown += 1;
+                self.left_out.unknown += 1;
                 continue;
             };
             let day = at.with_timezone(&self.zone).date_naive();
@@ -148,17 +168,17 @@ impl<W: io::Write> Export<W> {
         }
     }
 
-    /// Ends the export. How many entries were left out because nobody told their amount.
+    /// Ends the export. Returns what is not in it.
     ///
     /// # Errors
     /// `out` took not all; the file is to be thrown away.
-    pub fn finish(self) -> io::Result<u64> {
+    pub fn finish(self) -> io::Result<LeftOut> {
         match self.shape {
             Shape::Csv(table) => table.finish()?.flush()?,
             Shape::Xero(mut table) | Shape::QuickBooks(mut table) => table.flush()?,
             Shape::Jsonl(mut out) | Shape::Ledger(mut out) => out.flush()?,
         }
-        Ok(self.unknown)
+        Ok(self.left_out)
     }
 }
 
@@ -225,6 +245,7 @@ fn object(payment: &Payment, paid_at: Timestamp) -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::books::tables::tests::payment;
+    use crate::domain::PollPlan;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -236,10 +257,15 @@ mod tests {
         let mut out = Vec::new();
         let mut export = Export::new(&mut out, format, period, Tz::Africa__Harare).unwrap();
         for payment in payments {
-            export.payment(payment).unwrap();
+            export.payment(&known(payment.clone(), None)).unwrap();
         }
         export.finish().unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    fn known(payment: Payment, proven: Option<Status>) -> Known {
+        let plan = PollPlan::none(payment.first_seen);
+        Known { payment, proven, plan }
     }
 
     fn refunded(when: &str) -> Payment {
@@ -295,7 +321,27 @@ mod tests {
                 .unwrap();
         let mut unknown = payment("INV-1");
         unknown.facts.amount = None;
-        export.payment(&unknown).unwrap();
-        assert_eq!(export.finish().unwrap(), 1);
+        export.payment(&known(unknown, None)).unwrap();
+        assert_eq!(export.finish().unwrap(), LeftOut { unknown: 1, unproven: 0 });
+    }
+
+    #[test]
+    fn what_only_a_post_says_is_in_no_accounts() {
+        let year = at("2026-01-01T00:00:00Z")..at("2027-01-01T00:00:00Z");
+        let doubted = |payment| Payment { trust: Trust::Reported, ..payment };
+        let claimed = known(doubted(payment("INV-1")), None);
+        // Paynow has confirmed the payment, but not that it went back.
+        let going = known(doubted(refunded("2026-03-20T12:00:00Z")), Some(Status::Paid));
+        for (format, written) in [(Format::Xero, 1), (Format::QuickBooks, 1), (Format::Ledger, 1), (Format::Jsonl, 2)] {
+            let mut out = Vec::new();
+            let mut export = Export::new(&mut out, format, year.clone(), Tz::UTC).unwrap();
+            export.payment(&claimed).unwrap();
+            export.payment(&going).unwrap();
+            let unproven = if format == Format::Jsonl { 0 } else { 2 };
+            assert_eq!(export.finish().unwrap(), LeftOut { unknown: 0, unproven }, "{format:?}");
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!((text.matches("25.00").count() > 0, text.matches("-refund").count()), (true, 0), "{text}");
+            assert_eq!(text.matches("76e7bb7dec1505766c41f987b355a91d").count(), written, "{text}");
+        }
     }
 }

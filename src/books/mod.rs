@@ -12,7 +12,7 @@ mod tables;
 
 pub use cell::cell;
 pub use civil::day_begins;
-pub use export::{Export, Format};
+pub use export::{Export, Format, LeftOut};
 pub use order::{Account, Fault, Order, OrderDesk, PinPollUrl};
 pub use orders::Orders;
 pub use settlement_map::{EXAMPLE as SETTLEMENT_MAP, SettlementMap};

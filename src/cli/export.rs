@@ -14,7 +14,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::whose::Whose;
 use super::{Ended, Place, misconfigured, output};
-use crate::books::{Export, Format, day_begins};
+use crate::books::{Export, Format, LeftOut, day_begins};
 use crate::config::ReconcileConfig;
 use crate::domain::{Currency, Mode, Timestamp};
 use crate::ledger::{MoneyFilter, Reader};
@@ -25,11 +25,12 @@ const OWNER: u32 = 0o600;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Days are those of reconcile.timezone. A payment belongs to the day on which its money was first heard of (paid_at).
-  csv, jsonl   one row a payment, with its status and its gateway key
+  csv, jsonl   one row a payment, with its status, how far that is to be trusted, and its gateway key
   xero         a bank statement: *Date,*Amount,Payee,Description,Reference,Check Number; days as 2026-12-31
   quickbooks   a bank statement of three columns: Date,Description,Amount; days as 31/12/2026
   ledger       a journal for ledger or hledger, with the tag id
-In the last three, money that went back is an entry of its own on the day of the refund.
+In the last three, money that went back is an entry of its own on the day of the refund, and what Paynow has not
+confirmed yet is left out: export those days again later.
 Ids are the same in every export, so that what was imported once can be told. In Zimbabwe, whoever has a gateway key can
 read the payment at Paynow: keep files of csv and jsonl to yourself.")]
 pub(super) struct Arguments {
@@ -61,18 +62,22 @@ type Trouble = (Exit, String);
 pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
     let ledger = place.ledger()?.path;
     let zone = ReconcileConfig::load(place.file.as_deref(), &place.environment).map_err(misconfigured)?.timezone;
-    let unknown = export(&ledger, zone, wanted).map_err(|(exit, trouble)| {
+    let left_out = export(&ledger, zone, wanted).map_err(|(exit, trouble)| {
         output::complain(&trouble);
         exit
     })?;
-    if unknown > 0 {
-        output::complain(&format!("left out, because nobody told their amount: {unknown}"));
+    for (entries, why) in
+        [(left_out.unproven, "Paynow has not confirmed it yet"), (left_out.unknown, "nobody told the amount")]
+    {
+        if entries > 0 {
+            output::complain(&format!("left out, because {why}: {entries}"));
+        }
     }
     Ok(Exit::Done)
 }
 
-/// Writes the export. Returns how many entries it lacks.
-fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<u64, Trouble> {
+/// Writes the export. Returns what it lacks.
+fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<LeftOut, Trouble> {
     if wanted.to < wanted.from {
         return Err((Exit::Usage, "--to is before --from".into()));
     }
@@ -93,7 +98,7 @@ fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<u64, Trouble> {
     match &wanted.out {
         None => match job.write(BufWriter::new(io::stdout().lock())) {
             // Whoever read has seen enough.
-            Err(Failure::Out(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+            Err(Failure::Out(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(LeftOut::default()),
             result => result.map_err(|failure| job.told(failure, Path::new("standard output"))),
         },
         Some(file) => {
@@ -108,7 +113,7 @@ fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<u64, Trouble> {
                 .open(&part)
                 .map_err(Failure::Out)
                 .and_then(|out| job.write(BufWriter::new(out)))
-                .and_then(|unknown| std::fs::rename(&part, file).map(|()| unknown).map_err(Failure::Out));
+                .and_then(|left_out| std::fs::rename(&part, file).map(|()| left_out).map_err(Failure::Out));
             written.map_err(|failure| {
                 // What is there is of no use to anybody.
                 let _ = std::fs::remove_file(&part);
@@ -137,8 +142,8 @@ impl Job<'_> {
     /// A bank statement is of one account, and an account of one currency.
     fn one_currency(&self) -> Result<(), Trouble> {
         let mut currencies = BTreeSet::new();
-        let read = self.reader.money(&self.filter, |payment| {
-            currencies.insert(payment.currency);
+        let read = self.reader.money(&self.filter, |known| {
+            currencies.insert(known.payment.currency);
             true
         });
         read.map_err(|error| self.told(Failure::Ledger(error), self.ledger))?;
@@ -151,12 +156,12 @@ impl Job<'_> {
         Err((Exit::No, trouble))
     }
 
-    fn write(&self, out: impl Write) -> Result<u64, Failure> {
+    fn write(&self, out: impl Write) -> Result<LeftOut, Failure> {
         let mut export = Export::new(out, self.wanted.format, self.period.clone(), self.zone).map_err(Failure::Out)?;
         let mut broken = None;
         self.reader
-            .money(&self.filter, |payment| {
-                broken = export.payment(&payment).err();
+            .money(&self.filter, |known| {
+                broken = export.payment(&known).err();
                 broken.is_none()
             })
             .map_err(Failure::Ledger)?;

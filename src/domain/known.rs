@@ -42,6 +42,12 @@ pub(super) fn open(seen: &Observation, terms: &Terms) -> Decision {
 }
 
 impl Known {
+    /// Whether more than a post vouches for the money having come: the gateway's own answer, at some time, or that there
+    /// is nobody who could be asked.
+    pub fn has_proven_money(&self) -> bool {
+        self.payment.trust != Trust::Reported || self.proven.is_some_and(Status::has_had_money)
+    }
+
     /// The shop says that it has begun this payment. We know.
     pub(super) fn hear_shop(&self) -> Decision {
         Decision::quiet(Outcome::Agreed, self.payment.clone(), self.plan)

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rusqlite::{Connection, params};
 
 use super::rows::{self, millis};
-use crate::domain::{Currency, Mode, Payment, Timestamp};
+use crate::domain::{Currency, Known, Mode, Timestamp};
 
 /// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
 const CLOCK: i64 = 24 * 60 * 60 * 1000;
@@ -26,12 +26,13 @@ pub struct MoneyFilter {
 /// By the index on changes: what moved in a time changed in it or later.
 pub(super) fn statement() -> String {
     format!(
-        "SELECT {} FROM payment JOIN integration ON integration.id = integration_id \
+        "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
          WHERE last_changed >= ?1 AND payment.mode = ?4 AND (paid_at >= ?2 AND paid_at < ?3 \
          OR payment.status = 'refunded' AND last_changed >= ?2 AND last_changed < ?3) \
          AND (?5 IS NULL OR integration.name = ?5) AND (?6 IS NULL OR payment.currency = ?6) \
          ORDER BY last_changed, payment.id",
-        rows::PAYMENT
+        rows::PAYMENT,
+        rows::KNOWN
     )
 }
 
@@ -39,14 +40,14 @@ pub(super) fn statement() -> String {
 pub(super) fn list(
     connection: &Connection,
     filter: &MoneyFilter,
-    mut each: impl FnMut(Payment) -> bool,
+    mut each: impl FnMut(Known) -> bool,
 ) -> rusqlite::Result<()> {
     let (since, until) = (millis(filter.moved.start), millis(filter.moved.end));
     let mut statement = connection.prepare(&statement())?;
     let mut found =
         statement.query(params![since - CLOCK, since, until, filter.mode, filter.integration, filter.currency])?;
     while let Some(row) = found.next()? {
-        if !each(rows::payment(row)?.1) {
+        if !each(rows::known(row)?.1) {
             break;
         }
     }

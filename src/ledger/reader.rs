@@ -11,7 +11,7 @@ use super::{
     Story, Subject, Sweep, Verification, counts, discrepancies, due, expectations, money, old_keys, outbox, polls,
     quarantine, query, report, runs, schema, settlements, sweep, verify,
 };
-use crate::domain::{Days, Expectation, IntegrationName, Payment, Settlement, Timestamp};
+use crate::domain::{Days, Expectation, IntegrationName, Known, Payment, Settlement, Timestamp};
 
 /// The ledger, open for reading. Cheap to clone; never blocks the writer.
 #[derive(Clone)]
@@ -161,7 +161,7 @@ impl Reader {
     ///
     /// # Errors
     /// The ledger could not be read to the end.
-    pub fn money(&self, filter: &MoneyFilter, each: impl FnMut(Payment) -> bool) -> Result<(), LedgerError> {
+    pub fn money(&self, filter: &MoneyFilter, each: impl FnMut(Known) -> bool) -> Result<(), LedgerError> {
         self.read_here(|connection| money::list(connection, filter, each))
     }
 

@@ -44,6 +44,20 @@ async fn what_was_paid_is_exported_the_same_every_time_and_no_spreadsheet_comput
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_paynow_has_not_confirmed_is_in_no_accounts() {
+    let house = House::start(Settings::usual().set("poll.confirm", ["1h"])).await;
+    let claimed = house.pay("INV-1", "25.00").await;
+    house.until_it_is(&claimed.guid, "paid", "reported").await;
+    for format in ["xero", "quickbooks", "ledger"] {
+        let (code, text, told) = export(&house, format, &[]);
+        assert_eq!((code, text.matches("25.00").count()), (0, 0), "{text}");
+        assert_eq!(told, "paynowd: left out, because Paynow has not confirmed it yet: 1\n");
+    }
+    let object: Value = serde_json::from_str(&export(&house, "jsonl", &[]).1).unwrap();
+    assert_eq!((&object["amount"], &object["trust"]), (&json!("25.00"), &json!("reported")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn test_money_is_never_among_live_money() {
     let house = House::start(Settings::usual().set("integrations.shop.mode", "test")).await;
     let paid = house.pay("INV-1", "25.00").await;
