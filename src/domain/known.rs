@@ -67,7 +67,10 @@ impl Known {
             return Decision { findings, ..unchanged(Outcome::Contradicted, ask_now()) };
         }
         match before.status.observe(seen.status) {
-            Seen::Repeat if before.is_unproven() && self.plan.due.is_none() => unchanged(Outcome::Repeated, ask_now()),
+            // Said again after we had stopped hurrying: perhaps there is an answer by now.
+            Seen::Repeat if before.is_unproven() && (self.plan.due.is_none() || self.plan.pace == Pace::Watch) => {
+                unchanged(Outcome::Repeated, ask_now())
+            }
             Seen::Repeat => unchanged(Outcome::Repeated, self.plan),
             Seen::Regress => unchanged(Outcome::Regressed, ask_now()),
             Seen::Unknown => {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::*;
 use crate::domain::schedule::Bound;
 use crate::domain::{
-    Announce, Class, Condition, Evidence, Notice, NoticeKind, Origin, Outcome, Pace, PollSchedule, Reference, Step,
+    Announce, Class, Condition, Evidence, Notice, NoticeKind, Origin, Outcome, Pace, PollPlan, PollSchedule, Reference,
+    Step,
 };
 
 #[path = "payment_life.rs"]
@@ -55,6 +56,16 @@ fn a_repeated_claim_nobody_would_ask_about_any_more_is_asked_about_again() {
     assert!(life.post(Status::Paid).plan.due.is_some());
     let mut settled = Life::confirmed(Status::Paid);
     assert_eq!(settled.post(Status::Paid).plan.due, None, "what is confirmed is not asked about for a repeat");
+}
+
+#[test]
+fn a_repeated_claim_that_is_asked_about_rarely_by_now_is_asked_about_at_once() {
+    let mut life = Life::new();
+    life.post(Status::Paid);
+    let rarely = Some(start() + 60 * MINUTE);
+    life.known.as_mut().unwrap().plan = PollPlan { due: rarely, pace: Pace::Watch, ..life.known.clone().unwrap().plan };
+    let plan = life.post(Status::Paid).plan;
+    assert!(plan.due < rarely && plan.pace == Pace::Confirm, "{plan:?}");
 }
 
 #[test]
