@@ -18,7 +18,7 @@ pub(super) enum Certainty {
     Confirmed,
     /// The gateway posted it, and we have not had its answer yet.
     Reported,
-    /// The gateway posted it and, asked in time, did not confirm it.
+    /// The gateway posted it, and has not confirmed it in good time.
     Unconfirmed,
     /// The gateway offers no way to ask.
     Unconfirmable,
@@ -46,7 +46,7 @@ impl Certainty {
                 "Reported, not confirmed yet. The message really came from Paynow; we are asking Paynow to confirm it and will write again if it says otherwise."
             }
             Self::Unconfirmed => {
-                "Not confirmed. The message really came from Paynow, but when we asked Paynow about it we got no confirmation."
+                "Not confirmed. The message really came from Paynow, but so far Paynow has given us no answer that confirms it."
             }
             Self::Unconfirmable => {
                 "The message really came from Paynow, but this kind of payment cannot be confirmed: Paynow tells us once and offers no way to ask."
