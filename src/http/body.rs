@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 
 /// Why there is no body. Neither is our fault, and in both cases part of it may be unread:
 /// answer with [`closing`](super::closing).
@@ -28,7 +28,8 @@ pub fn is_plain(headers: &HeaderMap, wanted: &str) -> bool {
     });
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let plain = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
-    is_wanted && plain && codings.next().is_none() && !headers.contains_key(CONTENT_ENCODING)
+    let identity = |coding: &HeaderValue| matches!(coding.as_bytes().trim_ascii(), b"" | b"identity");
+    is_wanted && plain && codings.next().is_none() && headers.get_all(CONTENT_ENCODING).iter().all(identity)
 }
 
 /// Set once the peer has said all it had to say. Every request that [`serve`](super::serve) hands out carries one among
