@@ -25,8 +25,8 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Only in this state: waiting, sent, refused, given-up or withdrawn.
-    #[arg(long)]
+    /// Only in this state.
+    #[arg(long, value_parser = ["waiting", "sent", "refused", "given-up", "withdrawn"])]
     state: Option<String>,
     /// One JSON object a line.
     #[arg(long)]
@@ -95,7 +95,7 @@ fn retry(place: &Place, wanted: &RetryArguments) -> Ended {
         output::complain(&"no letter has been tried in vain, refused or given up under that number");
         return Ok(Exit::No);
     }
-    output::line(format!("{count} back in the post; the daemon sends them within a second"));
+    output::line(format!("{count} back in the post; the daemon sends them as soon as somebody takes them"));
     Ok(Exit::Done)
 }
 

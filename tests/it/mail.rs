@@ -71,6 +71,7 @@ async fn a_refused_recipient_is_final_shown_and_can_be_tried_again_by_hand() {
     assert!(house.log().contains("letter refused: mail retry sends it again"));
     let id = refused["id"].to_string();
     assert!(house.done(&["mail", "list", "--state", "refused"]).contains("550 no such user"));
+    assert_eq!(house.run(&["mail", "list", "--state", "lost"]).status.code(), Some(64), "no such state");
     assert!(house.done(&["mail", "retry", &id]).starts_with("1 back in the post"));
     let letters = office.until_letters(2).await;
     assert_ne!(letters[0].1, letters[1].1);
