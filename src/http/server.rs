@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +41,9 @@ const LISTEN_FIRST: Duration = Duration::from_millis(200);
 /// What a connection beyond the cap is told.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Retry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// What a peer is told whose head came too slowly.
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// How long to wait before accepting again when accepting failed for want of something (usually
 /// file descriptors).
@@ -190,7 +192,7 @@ where
             Ok::<_, Infallible>(response)
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(HEADERS)
@@ -199,16 +201,20 @@ where
         // Answers are short: one buffer is cheaper than a list of them.
         .writev(false)
         .serve_connection(TokioIo::new(wire), service);
-    let mut connection = pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         () = last_word.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection ended early");
+    let Err(error) = ended else { return };
+    tracing::debug!(%peer, %error, "connection ended early");
+    let parts = connection.into_parts();
+    // Whose head came too slowly hears nothing from hyper.
+    if error.is_timeout() && !parts.read_buf.is_empty() {
+        traffic.replies.of(&StatusCode::REQUEST_TIMEOUT.as_u16()).raise();
+        interrupt(parts.io.into_inner(), TOO_SLOW).await;
     }
 }
 
@@ -220,10 +226,15 @@ fn too_slow(heard_out: &HeardOut) -> Response {
     closing(come_back(empty(StatusCode::SERVICE_UNAVAILABLE), A_LITTLE_LATER))
 }
 
-async fn refuse(mut wire: Wire) {
+async fn refuse(wire: Wire) {
     timeout(LISTEN_FIRST, wire.spoken_to()).await.ok();
+    interrupt(wire, REFUSAL).await;
+}
+
+/// Says something, whatever the peer is about to say, and hangs up.
+async fn interrupt(mut wire: Wire, words: &[u8]) {
     wire.mid_sentence().set();
-    if wire.write_all(REFUSAL).await.is_ok() {
+    if wire.write_all(words).await.is_ok() {
         wire.shutdown().await.ok();
     }
 }

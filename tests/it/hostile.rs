@@ -221,7 +221,7 @@ async fn drop_by_drop_a_request_gets_no_more_time_than_any_other() {
                 (Err(_), _) => panic!("every drop was heard"),
             }
         };
-        assert!(ended.is_err() || ended.is_ok_and(|answer| start == head && answer.status == 408));
+        assert!(ended.is_err() || ended.is_ok_and(|answer| answer.status == 408));
         assert!(began.elapsed() < DEADLINE / 2, "{:?}", began.elapsed());
     }
     assert!(house.payments_json(&[]).is_empty());

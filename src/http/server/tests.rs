@@ -141,12 +141,16 @@ async fn a_request_that_was_heard_out_and_not_answered_in_time_gets_503() {
 }
 
 #[tokio::test]
-async fn a_slow_head_is_closed_without_a_word() {
+async fn a_slow_head_gets_408_and_silence_gets_silence() {
     let header_timeout = Duration::from_millis(50);
     let house = House::open(Limits { header_timeout, ..Limits::default() }, fine).await;
-    assert_eq!(house.ask(b"GET / HTTP/1.1\r\nHo").await, "");
+    let slow = house.ask(b"GET / HTTP/1.1\r\nHo").await;
+    assert!(slow.starts_with("HTTP/1.1 408 ") && slow.contains("\r\nConnection: close\r\n"), "{slow}");
+    assert_eq!(house.ask(b"").await, "");
     let answer = house.ask(GET).await;
-    assert!(answer.starts_with("HTTP/1.1 200 "), "an idle connection ends too: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && !answer.contains("408"), "an idle connection ends too: {answer}");
+    let second = house.ask(&[GET, b"GET /".as_slice()].concat()).await;
+    assert!(second.starts_with("HTTP/1.1 200 ") && second.contains("HTTP/1.1 408 "), "{second}");
 }
 
 #[tokio::test]
