@@ -32,6 +32,9 @@ pub enum LedgerError {
         /// What the system says.
         cause: std::io::Error,
     },
+    /// There is none to be read. Start the daemon once, or point to another file.
+    #[error("there is no ledger yet: the daemon begins it when it first starts; or ledger.path means another file")]
+    Missing,
     /// The file was written by a newer release. Upgrade, or point to another file.
     #[error(
         "{path}: the ledger has schema {found}, this release knows up to {known}; run the newer release that wrote it",

@@ -74,6 +74,9 @@ fn create(path: &Path) -> std::io::Result<bool> {
 
 /// Opens `path` for reading only; nothing this connection does can change the ledger.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Err(LedgerError::Missing);
+    }
     let opened = |cause| LedgerError::Storage { doing: "opened", cause };
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)

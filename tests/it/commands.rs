@@ -115,7 +115,8 @@ async fn a_ledger_that_is_not_there_is_said_so() {
     let house = House::build(Settings::usual()).await;
     let output = house.run(&["payments", "list"]);
     assert_eq!(output.status.code(), Some(69));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("paynowd.db"), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("paynowd.db") && said.contains("there is no ledger yet"), "{output:?}");
     assert!(!house.path("paynowd.db").exists(), "looking does not make one");
 }
 
