@@ -24,8 +24,12 @@ pub struct LedgerConfig {
 impl LedgerConfig {
     /// Relative paths are relative to `state`.
     pub(super) fn read(mut section: Section<'_>, state: &Path) -> Self {
+        let path = section.place("path", "paynowd.db", state);
+        if path.is_dir() {
+            section.error("path", "is a directory; name a file in it");
+        }
         let config = Self {
-            path: state.join(section.text("path").unwrap_or_else(|| "paynowd.db".to_owned())),
+            path,
             quarantine_max_posts: section.number("quarantine_max_posts", 10_000, 1..=1_000_000),
             quarantine_max_bytes: section.size("quarantine_max_bytes", 64 << 20, 1 << 10..=16 << 30),
             quarantine_max_age: section.duration("quarantine_max_age", 90 * DAY, Duration::from_secs(1)..=3650 * DAY),

@@ -82,7 +82,10 @@ impl MailConfig {
         }
         let sender = "a sender like \"Paynow ledger <ledger@shop.example>\"";
         let from = section.read("from", sender, mailbox).or_else(|| mailbox(FROM));
-        let directory = state.join(section.text("directory").unwrap_or_else(|| "mail".to_owned()));
+        let directory = section.place("directory", "mail", state);
+        if way == Way::Directory && directory.is_file() {
+            section.error("directory", "is a file; name a directory");
+        }
         let smtp = SmtpConfig::read(section.subsection("smtp"), vault, way == Way::Smtp);
         let config = Self {
             from: from.unwrap_or_else(|| Mailbox::new(None, Address::new_dangerous("paynowd", "localhost"))),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::value::{Dict, Value};
@@ -198,6 +199,16 @@ impl<'d> Section<'d> {
     /// Notes an error at `key`, or at the whole section if `key` is empty.
     pub(super) fn error(&self, key: &str, reason: impl Into<String>) {
         self.document.find(Level::Error, &self.join(key), self.written(key), reason.into());
+    }
+
+    /// The path under `key`, else `usual`; a relative one is relative to `state`. Nothing need be there yet, but something
+    /// must be able to.
+    pub(super) fn place(&mut self, key: &'static str, usual: &str, state: &Path) -> PathBuf {
+        let path = state.join(self.text(key).unwrap_or_else(|| usual.to_owned()));
+        if let Some(file) = path.ancestors().skip(1).find(|above| above.exists()).filter(|above| !above.is_dir()) {
+            self.error(key, format!("{} is no directory: nothing can lie in it", file.display()));
+        }
+        path
     }
 
     /// Notes a warning at `key`.

@@ -37,6 +37,22 @@ fn relative_paths_lie_in_the_state_directory_else_beside_the_file() {
 }
 
 #[test]
+fn a_place_where_nothing_can_lie_is_found_before_anything_is_to_be_written_there() {
+    for (line, complaint) in [
+        ("[ledger]\npath = \"shop.key/paynowd.db\"\n", "ledger.path: "),
+        ("[ledger]\npath = \"shop.key/deeper/paynowd.db\"\n", "shop.key is no directory: nothing can lie in it"),
+        ("[ledger]\npath = \".\"\n", "ledger.path: is a directory; name a file in it"),
+        ("[mail]\ndirectory = \"shop.key/mail\"\n", "mail.directory: "),
+        ("[mail]\ndirectory = \"shop.key\"\n", "mail.directory: is a file; name a directory"),
+    ] {
+        let told = House::with(&format!("{SHOP}{line}")).findings();
+        assert!(told.contains(complaint), "{told}");
+    }
+    let fine = House::with(&format!("{SHOP}[ledger]\npath = \"not/there/yet.db\"\n"));
+    assert!(fine.config().ledger.path.ends_with("not/there/yet.db"));
+}
+
+#[test]
 fn a_command_that_only_looks_needs_the_ledger_section_alone() {
     let house = House::with("[ledger]\npath = \"here.db\"\n\n[integrations.shop]\nkey_files = [\"unreadable.key\"]\n");
     assert!(house.load().is_err());
