@@ -174,7 +174,8 @@ impl Class {
                 "Nothing to do for this payment: it is recorded. If it happens often, check the result URL at Paynow."
             }
             Self::MissingAtGateway => {
-                "Check that the integration asks the right gateway (live or sandbox); if it does, ask Paynow support."
+                "Check that the integration asks the right gateway (live or sandbox) and that your books name the right \
+                 payment; if so, ask Paynow support."
             }
             Self::UnknownReference => {
                 "Find out what the customer paid for, then enter the order or refund the payment."

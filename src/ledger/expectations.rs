@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
 use super::writer::Desk;
-use super::{Admission, Ledger, LedgerError, chain, record, traces};
+use super::{Admission, Ledger, LedgerError, chain, record, ties, traces};
 use crate::domain::{
     Channel, Evidence, Expectation, IntegrationName, MerchantTrace, Mode, Observation, PollUrl, Reference, Terms,
     Timestamp,
@@ -220,13 +220,12 @@ pub(super) fn list(
     mut each: impl FnMut(Expectation) -> bool,
 ) -> rusqlite::Result<()> {
     let such = match which {
-        Orders::All => "",
-        Orders::Open => {
+        Orders::All => String::new(),
+        Orders::Open => format!(
             "WHERE NOT EXISTS (SELECT 1 FROM payment WHERE payment.integration_id = expectation.integration_id \
-             AND payment.reference = expectation.reference AND payment.paid_at IS NOT NULL) \
-             AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id \
-             AND payment.paid_at IS NOT NULL)"
-        }
+             AND payment.reference = expectation.reference AND payment.paid_at IS NOT NULL) AND {}",
+            ties::unpaid()
+        ),
     };
     let mut statement = connection.prepare(&format!(
         "SELECT {EXPECTATION} FROM expectation JOIN integration ON integration.id = integration_id {such} \

@@ -34,6 +34,7 @@ mod snapshot_rows;
 mod statements;
 mod states;
 mod sweep;
+mod ties;
 mod traces;
 mod verify;
 mod whereabouts;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::OldKey;
 use super::rows::{self, millis};
-use super::states;
+use super::{states, ties};
 use crate::books::{Keys, Transactions};
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::{
@@ -158,18 +158,22 @@ fn orders(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Or
     if !connection.query_row("SELECT EXISTS (SELECT 1 FROM expectation)", [], |row| row.get(0))? {
         return Ok(None);
     }
-    connection.prepare_cached(ORDERS)?.query_row([millis(now)], |row| {
+    connection.prepare_cached(&orders_statement())?.query_row([millis(now)], |row| {
         let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
         Ok(Some(Orders { unpaid: count(0)?, past_due: count(1)? }))
     })
 }
 
 /// How many expected orders are unpaid, and how many of them should have been paid before an instant.
-pub(super) const ORDERS: &str = "SELECT count(*), coalesce(sum(due < ?1), 0) FROM expectation WHERE mode = 'live' \
-     AND NOT EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id AND paid_at IS NOT NULL) \
-     AND NOT EXISTS (SELECT 1 FROM payment INDEXED BY payment_by_reference \
-     WHERE payment.reference = expectation.reference AND payment.integration_id = expectation.integration_id \
-     AND paid_at IS NOT NULL)";
+pub(super) fn orders_statement() -> String {
+    format!(
+        "SELECT count(*), coalesce(sum(due < ?1), 0) FROM expectation WHERE mode = 'live' AND {} \
+         AND NOT EXISTS (SELECT 1 FROM payment INDEXED BY payment_by_reference \
+         WHERE payment.reference = expectation.reference AND payment.integration_id = expectation.integration_id \
+         AND paid_at IS NOT NULL)",
+        ties::unpaid()
+    )
+}
 
 /// How the daemon fares, all but the head of the chain.
 fn health(connection: &Connection, days: &Days) -> rusqlite::Result<Health> {

@@ -280,11 +280,13 @@ impl Snapshot {
                     ValueRef::Null => None,
                     _ => Some(rows::text(row, EXPECTATION_COLUMNS + 3, |text| IntegrationName::parse(text).ok())?),
                 };
+                let leads_to = rows::maybe(row, EXPECTATION_COLUMNS + 4, |text| Reference::parse(text).ok())?;
                 let has_money: bool = row.get(EXPECTATION_COLUMNS + 2)?;
                 let order = Order {
                     not_found: row.get(EXPECTATION_COLUMNS)?,
                     has_payment: row.get(EXPECTATION_COLUMNS + 1)?,
                     paid_elsewhere: elsewhere.filter(|_| !has_money),
+                    leads_to: leads_to.filter(|_| !has_money),
                     expectation,
                 };
                 let held: Vec<Held> = record.query_map([id], held)?.collect::<rusqlite::Result<_>>()?;

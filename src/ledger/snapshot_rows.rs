@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use rusqlite::Row;
 
-use super::{expectations, rows};
+use super::{expectations, rows, ties};
 use crate::domain::{Class, Held, Standing};
 
 /// Where the further columns of [`payments_statement`] begin, behind those of a known payment.
@@ -18,14 +18,14 @@ pub(super) const HELD: &str = "SELECT id, class, subject, expected, found, state
 /// Those about payments.
 pub(super) const OF_PAYMENTS: &str = "INDEXED BY discrepancy_by_payment WHERE payment_id IS NOT NULL";
 
-/// What changed since, what is still asked about, and what has an open finding; each with the order that names it, else
-/// the one of its reference.
+/// What changed since, what is still asked about, and what has an open finding; each with the order that it stands for
+/// by name, else the one of its reference.
 pub(super) fn payments_statement() -> String {
     format!(
         "SELECT {}, {}, payment.integration_id, EXISTS (SELECT 1 FROM settlement WHERE settlement.payment_id = payment.id), \
-         expectation.payment_id IS NOT NULL, {} FROM payment JOIN integration ON integration.id = payment.integration_id \
+         NOT {}, {} FROM payment JOIN integration ON integration.id = payment.integration_id \
          LEFT JOIN expectation ON expectation.id = coalesce( \
-         (SELECT min(named.id) FROM expectation AS named WHERE named.payment_id = payment.id), \
+         (SELECT min(named.id) FROM expectation AS named WHERE named.payment_id = payment.id AND {}), \
          (SELECT ours.id FROM expectation AS ours WHERE ours.integration_id = payment.integration_id \
          AND ours.reference = payment.reference)) \
          WHERE payment.id IN (SELECT id FROM payment WHERE last_changed >= ?1 \
@@ -34,25 +34,33 @@ pub(super) fn payments_statement() -> String {
          AND (?2 IS NULL OR integration.name = ?2) ORDER BY payment.id",
         rows::PAYMENT,
         rows::KNOWN,
-        expectations::EXPECTATION
+        ties::untied(),
+        expectations::EXPECTATION,
+        ties::carries("payment", "named")
     )
 }
 
-/// Orders taken or looked for since, that no payment is known to pay, and those that have an open finding.
+/// Orders taken or looked for since, that no payment is known to pay, those that lead to a payment of another reference
+/// which is news, and those that have an open finding.
 pub(super) fn orders_statement() -> String {
     let money = "IN ('paid', 'awaiting-delivery', 'delivered', 'disputed', 'refunded')";
+    let (untied, carries) = (ties::untied(), ties::carries("payment", "expectation"));
+    let paid = format!(
+        "EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id AND status {money} AND {carries})"
+    );
     format!(
-        "SELECT {}, trace_answer IS 'not-found', expectation.payment_id IS NOT NULL OR EXISTS (SELECT 1 FROM payment \
+        "SELECT {}, trace_answer IS 'not-found', NOT {untied} OR EXISTS (SELECT 1 FROM payment \
          WHERE payment.reference = expectation.reference AND payment.integration_id = expectation.integration_id), \
-         EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id AND status {money}) \
-         OR EXISTS (SELECT 1 FROM payment WHERE payment.reference = expectation.reference \
+         {paid} OR EXISTS (SELECT 1 FROM payment WHERE payment.reference = expectation.reference \
          AND payment.integration_id = expectation.integration_id AND status {money}), \
          iif(?3, (SELECT other.name FROM payment JOIN integration AS other ON other.id = payment.integration_id \
          WHERE payment.reference = expectation.reference AND payment.mode <> expectation.mode AND status {money} \
-         AND payment.integration_id <> expectation.integration_id ORDER BY payment.id LIMIT 1), NULL) \
+         AND payment.integration_id <> expectation.integration_id ORDER BY payment.id LIMIT 1), NULL), \
+         (SELECT payment.reference FROM payment WHERE payment.id = expectation.payment_id AND NOT {carries}) \
          FROM expectation JOIN integration ON integration.id = integration_id WHERE integration_id = ?1 \
-         AND (((created >= ?2 OR traced >= ?2) AND (expectation.payment_id IS NULL OR (?3 AND NOT EXISTS (SELECT 1 \
-         FROM payment WHERE payment.id = expectation.payment_id AND status {money})))) \
+         AND (((created >= ?2 OR traced >= ?2) AND (expectation.payment_id IS NULL OR (?3 AND NOT {paid}))) \
+         OR EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id \
+         AND max(created, last_changed) >= ?2 AND NOT {carries}) \
          OR expectation.id IN (SELECT expectation_id FROM discrepancy WHERE state = 'open' \
          AND expectation_id IS NOT NULL)) ORDER BY expectation.id",
         expectations::EXPECTATION

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::chain::Link;
 use super::record::{self, Recorded};
 use super::rows::{self, millis};
+use super::ties;
 use super::writer::Desk;
 use crate::domain::{IntegrationName, MerchantTrace, Observation, Payment, Reference, Terms, Timestamp};
 
@@ -105,10 +106,11 @@ pub(super) fn found(
 /// `payment` stands paid: the order of its reference is paid by it, unless another one is known to.
 pub(super) fn paid(desk: &Desk<'_>, integration: i64, id: i64, payment: &Payment) -> rusqlite::Result<()> {
     desk.connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "UPDATE expectation SET payment_id = ?3, trace_due = NULL WHERE integration_id = ?1 AND reference = ?2 \
-             AND payment_id IS NULL",
-        )?
+             AND {}",
+            ties::untied()
+        ))?
         .execute(params![integration, payment.facts.reference, id])?;
     Ok(())
 }
@@ -127,9 +129,10 @@ pub(super) fn paying(desk: &Desk<'_>, integration: i64, reference: &Reference) -
 /// The payment has come by itself: nothing is left to look for.
 pub(super) fn came(desk: &Desk<'_>, order: i64, payment: i64) -> rusqlite::Result<()> {
     desk.connection
-        .prepare_cached(
-            "UPDATE expectation SET payment_id = ?2, trace_due = NULL WHERE id = ?1 AND payment_id IS NULL",
-        )?
+        .prepare_cached(&format!(
+            "UPDATE expectation SET payment_id = ?2, trace_due = NULL WHERE id = ?1 AND {}",
+            ties::untied()
+        ))?
         .execute(params![order, payment])?;
     Ok(())
 }

@@ -104,6 +104,39 @@ async fn an_expected_payment_is_asked_about_though_no_post_ever_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_payment_closes_the_order_it_is_for_and_no_other_that_names_its_poll_url() {
+    let house = House::start(Settings::usual()).await;
+    let payment = house.gateway.initiate("ORDER-B", "30.00", None);
+    let url = format!("{}/Interface/CheckPayment/?guid={}", house.gateway.origin(), payment.guid);
+    for (reference, amount) in [("ORDER-A", "45.00"), ("ORDER-B", "30.00")] {
+        let order = ["expect", "add", "--integration", "shop", "--reference", reference, "--amount", amount];
+        house.done(&[&order[..], &["--currency", "USD", "--poll-url", &url]].concat());
+    }
+    house.gateway.move_to(&payment.guid, "Paid").await.unwrap();
+    house.until_it_is(&payment.guid, "paid", "confirmed").await;
+    let open = listed(&house, &["--open"]);
+    assert_eq!((open.len(), &open[0]["reference"]), (1, &json!("ORDER-A")));
+
+    run(&house, &["reconcile"]);
+    let found = || {
+        let printed = house.done(&["discrepancies", "list", "--json"]);
+        let found = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let told = found.map(|found| json!([found["class"], found["reference"], found["expected"], found["found"]]));
+        told.filter(|told| told[0] != "missing-in-ledger").collect::<Vec<Value>>()
+    };
+    let expected = "a payment for ORDER-A behind its poll URL";
+    let led = "the gateway says that it is the payment for ORDER-B";
+    assert_eq!(found(), [json!(["missing-at-gateway", "ORDER-A", expected, led])]);
+
+    // The customer pays for the other one too: by the reference alone its payment is found.
+    let own = house.pay("ORDER-A", "45.00").await;
+    house.until_it_is(&own.guid, "paid", "confirmed").await;
+    assert!(listed(&house, &["--open"]).is_empty());
+    run(&house, &["reconcile"]);
+    assert!(found().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_no_table_of_orders_is_one_error() {
     let house = House::build(Settings::usual()).await;
     for (content, reason) in [

@@ -8,8 +8,8 @@ use proptest::sample::select;
 use super::*;
 use crate::domain::schedule::Bound;
 use crate::domain::{
-    Expectation, Facts, GatewayKey, IntegrationName, Known, Method, Mode, Pace, Payment, PollPlan, Posted, Reference,
-    Status, Step, Trust,
+    Expectation, Facts, GatewayKey, IntegrationName, Known, Method, Mode, Pace, Payment, PollPlan, PollUrl, Posted,
+    Reference, Status, Step, Trust,
 };
 
 #[path = "tests_payouts.rs"]
@@ -148,11 +148,38 @@ fn money_that_no_post_told_of_is_missing_in_ledger_while_it_is_news() {
 
 #[test]
 fn an_order_is_missing_at_the_gateway_if_the_trace_says_so_and_no_payment_is_there() {
-    let order = Order { expectation: order(), has_payment: false, not_found: true, paid_elsewhere: None };
+    let order =
+        Order { expectation: order(), has_payment: false, not_found: true, paid_elsewhere: None, leads_to: None };
     let found = |order| compare(&Matter::Order(order), &rules(&schedule()));
     assert_eq!(found(order.clone())[0].class, Class::MissingAtGateway);
     assert_eq!(found(Order { has_payment: true, ..order.clone() }), []);
     assert_eq!(found(Order { not_found: false, ..order }), []);
+}
+
+#[test]
+fn an_order_whose_poll_url_or_trace_leads_to_the_payment_of_another_is_told_so_once() {
+    let leads = |expectation, not_found| Order {
+        expectation,
+        has_payment: false,
+        not_found,
+        paid_elsewhere: None,
+        leads_to: Some(Reference::parse("INV-8").unwrap()),
+    };
+    let found = |order| compare(&Matter::Order(order), &rules(&schedule()));
+    let url = "https://www.paynow.co.zw/Interface/CheckPayment/?guid=06f656ab-ed60-4a03-8373-a3321b4b3e68";
+    let poll_url = PollUrl::stored(url);
+    assert!(poll_url.is_some());
+    for (order, by) in [(order(), "trace"), (Expectation { poll_url, ..order() }, "poll URL")] {
+        for not_found in [false, true] {
+            let standing = Standing {
+                class: Class::MissingAtGateway,
+                subject: String::new(),
+                expected: format!("a payment for INV-7 behind its {by}"),
+                found: "the gateway says that it is the payment for INV-8".into(),
+            };
+            assert_eq!(found(leads(order.clone(), not_found)), [standing]);
+        }
+    }
 }
 
 #[test]
@@ -215,7 +242,13 @@ fn other_currency_and_other_mode_are_told_and_amounts_of_two_currencies_are_not_
 
 #[test]
 fn money_of_the_other_mode_under_the_same_reference_elsewhere_is_test_money() {
-    let order = |paid_elsewhere| Order { expectation: order(), has_payment: true, not_found: false, paid_elsewhere };
+    let order = |paid_elsewhere| Order {
+        expectation: order(),
+        has_payment: true,
+        not_found: false,
+        paid_elsewhere,
+        leads_to: None,
+    };
     let found = |order| compare(&Matter::Order(order), &rules(&schedule()));
     let standing = &found(order(Some(IntegrationName::parse("sandbox").unwrap())))[0];
     assert_eq!((standing.class, standing.found.as_str()), (Class::TestMoney, "test money, through sandbox"));

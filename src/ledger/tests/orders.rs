@@ -218,6 +218,71 @@ async fn an_order_is_linked_to_the_payment_that_pays_it_whichever_comes_first() 
 }
 
 #[tokio::test]
+async fn an_order_is_not_paid_by_the_payment_of_another_though_both_name_its_poll_url() {
+    let house = House::new();
+    let poll_url = PollUrl::stored(&format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(2)));
+    assert!(poll_url.is_some());
+    for number in [1, 2] {
+        house.expect(Expectation { poll_url: poll_url.clone(), ..order(number, None) }, at(0)).await;
+    }
+    let open = || {
+        let mut open = Vec::new();
+        let each = |order: Expectation| {
+            open.push(order.reference.to_string());
+            true
+        };
+        house.ledger.reader().expectations(Orders::Open, each).unwrap();
+        open
+    };
+    // What a run decides about a payment that changed and about orders, told by their references.
+    let seen = || {
+        let snapshot = house.ledger.reader().snapshot().unwrap();
+        let span = Span { integration: None, changed_since: at(0), both_modes: true };
+        let (mut paying, mut led) = (Vec::new(), Vec::new());
+        snapshot
+            .payments(&span, |_, account, _| {
+                paying.extend(account.expectation.map(|order| order.reference.to_string()))
+            })
+            .unwrap();
+        let (shop, _) = snapshot.integrations().unwrap()[0].clone();
+        snapshot
+            .orders(shop, &span, |_, order, _| {
+                led.push((order.expectation.reference.to_string(), order.leads_to.map(|other| other.to_string())));
+            })
+            .unwrap();
+        (paying, led)
+    };
+    house.poll(2, "Paid", at(1)).await;
+    assert_eq!(open(), ["INV-1"]);
+    let both = |one: Option<&str>| [("INV-1".to_owned(), one.map(str::to_owned))];
+    assert_eq!((seen().0, &seen().1[0]), (vec!["INV-2".to_owned()], &both(Some("INV-2"))[0]));
+
+    house.post(1, "Paid", at(2)).await;
+    house.poll(1, "Paid", at(3)).await;
+    assert!(open().is_empty());
+    let linked = "SELECT count(*) FROM expectation JOIN payment ON payment.id = payment_id \
+                  AND payment.reference = expectation.reference";
+    assert_eq!(house.ask::<i64>(linked), Some(2), "its own payment takes the place of the other's");
+    assert!(seen().1.iter().all(|(_, leads_to)| leads_to.is_none()));
+}
+
+#[tokio::test]
+async fn blanks_around_a_reference_make_it_no_other_order() {
+    let house = House::new();
+    let poll_url = PollUrl::stored(&format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1)));
+    let reference = Reference::parse(" INV-1\u{a0}").unwrap();
+    house.expect(Expectation { poll_url, reference, ..order(1, None) }, at(0)).await;
+    house.poll(1, "Paid", at(1)).await;
+    let mut open = 0;
+    let each = |_| {
+        open += 1;
+        true
+    };
+    house.ledger.reader().expectations(Orders::Open, each).unwrap();
+    assert_eq!(open, 0);
+}
+
+#[tokio::test]
 async fn what_was_held_is_paid_out_by_a_line_of_after_its_release_however_long_ago_it_was_paid() {
     let house = House::new();
     let day = |count: i64| at(count * 24 * 60 * 60);

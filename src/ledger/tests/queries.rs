@@ -261,7 +261,7 @@ async fn what_is_read_often_is_read_by_an_index() {
         "payment USING COVERING INDEX payment_by_poll_due",
         "discrepancy USING COVERING INDEX discrepancy_open",
         "payment USING INTEGER PRIMARY KEY (rowid=?)",
-        "named USING COVERING INDEX expectation_by_payment (payment_id=?)",
+        "named USING INDEX expectation_by_payment (payment_id=?)",
         "(integration_id=? AND reference=?)",
     ] {
         assert!(looked_at.contains(part), "{part}: {looked_at}");

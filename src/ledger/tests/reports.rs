@@ -294,6 +294,6 @@ async fn what_a_report_reads_is_read_by_an_index() {
     let (open, resolved) = (plan(&open, &[]), plan(&resolved, &[0]));
     assert!(open.contains("discrepancy_open") && !open.contains("SCAN discrepancy\n"), "{open}");
     assert!(resolved.contains("discrepancy_by_resolution (resolved>?)"), "{resolved}");
-    let orders = plan(report::ORDERS, &[0]);
+    let orders = plan(&report::orders_statement(), &[0]);
     assert!(orders.contains("payment_by_reference (reference=?)"), "{orders}");
 }
