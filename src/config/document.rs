@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 
 use super::environment::{Environment, Location};
 use super::finding::{self, Finding, Findings, Level};
-use super::lines::{Lines, line_at};
+use super::lines::{Lines, doubled_header, line_at};
 use super::reader::Section;
 
 /// How large a configuration file may be, in bytes.
@@ -38,8 +38,17 @@ impl Document {
     pub(super) fn open(file: &Location, environment: &Environment) -> Result<Self, Finding> {
         let text = contents(&file.path).map_err(|reason| Finding::general(&file.shown, reason))?;
         let values = <Toml as Format>::from_str::<Dict>(&text).map_err(|error| {
-            let line = error.span().map(|span| format!(":{}", line_at(&text, span.start))).unwrap_or_default();
-            Finding::general(format!("{}{line}", file.shown), format!("not TOML: {}", finding::quoted(error.message())))
+            let line = error.span().map(|span| line_at(&text, span.start));
+            // Of a doubled header the parser does not say which, nor where the first one is.
+            let reason = match line.and_then(|line| doubled_header(&text, line)) {
+                Some((header, first)) => format!(
+                    "duplicate section [{header}], which begins on line {first}; give one of the two another name, or \
+                     put all its keys under one header"
+                ),
+                None => error.message().to_owned(),
+            };
+            let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+            Finding::general(format!("{}{line}", file.shown), format!("not TOML: {}", finding::quoted(&reason)))
         })?;
         let mut figment = Figment::from(Layer { variable: None, values });
         let mut findings = Vec::new();

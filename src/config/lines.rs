@@ -14,8 +14,8 @@ impl Lines {
         let mut section = String::new();
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();
-            if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-                section = dotted(header.0);
+            if let Some(header) = header(line) {
+                section = header;
                 found.entry(section.clone()).or_insert(at + 1);
             } else if let Some((key, _)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
                 let key = dotted(key);
@@ -36,6 +36,20 @@ impl Lines {
 /// The line that `offset` bytes into `text` lie on.
 pub(super) fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The section that begins on `line` though it has begun before, and on which line it did. For files that do not parse.
+pub(super) fn doubled_header(text: &str, line: usize) -> Option<(String, usize)> {
+    let headers = || text.lines().map(|line| header(line.trim()));
+    // An escaped name might hide what must not be repeated.
+    let doubled = headers().nth(line.checked_sub(1)?)?.filter(|header| !header.contains('\\'))?;
+    let first = headers().position(|header| header.as_ref() == Some(&doubled))? + 1;
+    (first < line).then_some((doubled, first))
+}
+
+/// The name of the section that begins with a line without blanks around it.
+fn header(line: &str) -> Option<String> {
+    line.strip_prefix('[')?.split_once(']').map(|(name, _)| dotted(name))
 }
 
 /// A dotted key without blanks and quotes.
@@ -59,10 +73,20 @@ mod tests {
         assert_eq!(line_at("one\ntwo\n", 5), 2);
     }
 
+    #[test]
+    fn a_section_that_begins_twice_is_named_with_its_first_line() {
+        let text = "top = 1\n[a.b]\n[c]\n[ a . \"b\" ] # again\n[\"\\u0061\"]\n[\"\\u0061\"]\n";
+        assert_eq!(doubled_header(text, 4), Some(("a.b".to_owned(), 2)));
+        for (line, none) in [(0, "no line"), (1, "a key"), (2, "the first"), (6, "escaped"), (99, "behind the end")] {
+            assert_eq!(doubled_header(text, line), None, "{none}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[\\[\\]=.#\"a-c\n é]{0,60}", path in ".{0,20}") {
             let _ = Lines::scan(&text).of(&path);
+            let _ = doubled_header(&text, path.len());
         }
     }
 }

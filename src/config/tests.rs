@@ -189,6 +189,21 @@ fn a_key_pasted_as_a_name_is_not_repeated_and_names_stay_on_their_line() {
 }
 
 #[test]
+fn a_section_that_stands_there_twice_is_named_with_both_lines_and_what_to_do() {
+    let twice = |header: &str| House::with(&format!("[{header}]\n\n[{header}]\n")).findings();
+    let told = |name: &str| {
+        format!(
+            "daemon.toml:3: not TOML: duplicate section [{name}], which begins on line 1; give one of the two another \
+             name, or put all its keys under one header"
+        )
+    };
+    assert_eq!(twice("integrations.shop"), told("integrations.shop"));
+    assert_eq!(twice("3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977"), told("…"));
+    let escaped = twice("\"3e9fed89\\u002d60e1-4ce5-ab6e-6b1eb2d4f977\"");
+    assert!(escaped.starts_with("daemon.toml:3: not TOML: ") && !escaped.contains("60e1"), "{escaped}");
+}
+
+#[test]
 fn variables_override_keys_and_are_named_when_they_are_wrong() {
     let house = House::with(SHOP)
         .var("PAYNOWD_INTEGRATIONS__SHOP__MODE", "test")
