@@ -124,5 +124,11 @@ async fn what_is_no_order_at_all_is_answered_with_the_reason() {
         assert_eq!(answer.status, 422, "{}", answer.body);
         assert!(answer.body.contains("order"), "{}", answer.body);
     }
+    for twice in [r#"{"amount":"1.00","amount":"1000.00","#, r#"{"amount":"1.00","\u0061mount":"1.00","#] {
+        let answer = ask("POST", &[JSON], order.replacen('{', twice, 1).as_bytes()).await;
+        let said: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((answer.status, &said["field"]), (422, &json!("amount")), "{}", answer.body);
+    }
+    assert!(expected(&house).is_empty(), "neither is taken");
     assert_eq!(ask("POST", &[JSON], order.as_bytes()).await.status, 201);
 }

@@ -14,6 +14,7 @@ use hyper::{Request, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::super::orders;
+use super::rows::{Fields, Row};
 use crate::books::{Order, OrderDesk};
 use crate::domain::{Expectation, Timestamp, excerpt};
 use crate::http::{self, BodyError, HeardOut, Response};
@@ -62,9 +63,11 @@ pub(super) async fn take(
     }
     let whole = |status, reason: &str| http::json(status, &json!({"status": status.as_u16(), "reason": reason}));
     let (rows, is_list) = match serde_json::from_slice(&body) {
-        Ok(Value::Array(rows)) => (rows, true),
-        Ok(row @ Value::Object(_)) => (vec![row], false),
-        Ok(_) => return whole(StatusCode::UNPROCESSABLE_ENTITY, "must be an order (an object) or a list of them"),
+        Ok(Row::List(rows)) => (rows, true),
+        Ok(row @ Row::Order(_)) => (vec![row], false),
+        Ok(Row::Other) => {
+            return whole(StatusCode::UNPROCESSABLE_ENTITY, "must be an order (an object) or a list of them");
+        }
         // Its own words say where; they repeat nothing of the body.
         Err(error) => return whole(StatusCode::BAD_REQUEST, &format!("not JSON: {error}")),
     };
@@ -98,7 +101,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(rows: &[Value], desk: &OrderDesk, integrations: &[Arc<Integration>], now: Timestamp) -> Self {
+    fn read(rows: &[Row], desk: &OrderDesk, integrations: &[Arc<Integration>], now: Timestamp) -> Self {
         let mut asked = Self { refusals: Vec::with_capacity(rows.len()), bookings: Vec::new(), now };
         for row in rows {
             match read(row, desk, integrations, now) {
@@ -127,8 +130,13 @@ impl Asked {
 }
 
 /// One order as JSON has it.
-fn read(row: &Value, desk: &OrderDesk, integrations: &[Arc<Integration>], now: Timestamp) -> Result<Booking, Answer> {
-    let fields = row.as_object().ok_or_else(|| unfit("", "must be an order: an object"))?;
+fn read(row: &Row, desk: &OrderDesk, integrations: &[Arc<Integration>], now: Timestamp) -> Result<Booking, Answer> {
+    let Row::Order(Fields { values: fields, twice }) = row else {
+        return Err(unfit("", "must be an order: an object"));
+    };
+    if let Some(twice) = twice {
+        return Err(unfit(&excerpt(twice, REPEATABLE), "stands there more than once; which one holds?"));
+    }
     if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         let name = excerpt(unknown, REPEATABLE);
         return Err(unfit(&name, &format!("is no field of an order; there are: {}", FIELDS.join(", "))));

@@ -3,6 +3,7 @@
 
 mod expectations;
 mod pass;
+mod rows;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
