@@ -24,7 +24,7 @@ use paynowd::ledger::{
 };
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Answer, Gateway, Integration, Integrations, Key, Keys, Post, Protocol, Setup};
-use paynowd::reconciler::{Compared, RunSettings, SweepSettings, Wanted, compare};
+use paynowd::reconciler::{Compared, NIGHTLY, RunSettings, SweepSettings, Wanted, compare};
 
 const KEY: &str = "3e9fed89-60e1-4ce5-ab6e-6b1eb2d4f977";
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
@@ -145,11 +145,16 @@ async fn run(ledger: &Ledger, integrations: &Integrations) -> (Duration, usize) 
         compare(ledger.reader(), integrations, &settings, &Wanted::default(), now()).expect("a comparison");
     let opened = changes.opening().count();
     let names = integrations.all().into_iter().map(|shop| (shop.name.clone(), shop.terms.mode)).collect();
-    let checked = Checked::default();
-    let order = ReportOrder { days, integrations: names, checked, recipients: vec!["owner@shop.example".into()] };
+    let order = ReportOrder {
+        days,
+        integrations: names,
+        checked: Checked::default(),
+        recipients: vec!["owner@shop.example".into()],
+        nightly: NIGHTLY,
+    };
     let apart = ledger.reader().apart().expect("another connection");
     let report = Some(apart.count_report(order, now()).await.expect("a report"));
-    let run = Run { name: "nightly", started: now(), summary: String::new() };
+    let run = Run { name: NIGHTLY, started: now(), summary: String::new() };
     ledger.conclude(Conclusion { run, changes, report }, now()).await.expect("it is applied");
     (started.elapsed(), opened)
 }

@@ -55,6 +55,9 @@ pub struct Report {
     pub checked: Checked,
     /// What came in.
     pub totals: Totals,
+    /// Real money of earlier days that stands paid and was confirmed only after the reports of those days: no earlier
+    /// report has it, and no total of this one.
+    pub confirmed_since: Vec<(Currency, Sum)>,
     /// What does not add up.
     pub findings: Findings,
     /// Money of customers that the gateway holds, and money in dispute.
@@ -65,7 +68,7 @@ pub struct Report {
     pub unsettled: Option<Vec<(Currency, Sum)>>,
     /// How the daemon fares.
     pub health: Health,
-    /// Payments of these days that there was no room for in the attachment.
+    /// Payments of these days, or confirmed since, that there was no room for in the attachment.
     pub transactions_left_out: u64,
     /// Findings that there was no room for in the attachment.
     pub findings_left_out: u64,

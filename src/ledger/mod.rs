@@ -5,6 +5,7 @@
 
 mod chain;
 mod changes;
+mod confirmed_since;
 mod counts;
 mod discrepancies;
 mod due;

@@ -7,6 +7,7 @@ use std::io;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::OldKey;
+use super::confirmed_since::ConfirmedSince;
 use super::rows::{self, millis};
 use super::{states, ties};
 use crate::books::{Keys, Transactions};
@@ -32,6 +33,9 @@ pub struct ReportOrder {
     pub checked: Checked,
     /// Whom the letter goes to: see [`crate::domain::report::recipients`].
     pub recipients: Vec<String>,
+    /// What the runs are called that report every day in turn: what their letters have told of earlier days is not told
+    /// again.
+    pub nightly: &'static str,
 }
 
 /// A report that lacks only what does not add up.
@@ -42,20 +46,24 @@ pub struct Counted {
     pub(super) recipients: Vec<String>,
 }
 
-/// Counts everything that happened on the days of `order`, as it stands `now`.
+/// Counts everything that happened on the days of `order`, as it stands `now`: at one moment of the ledger, so that the
+/// next report can tell what was in this one.
 pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp) -> rusqlite::Result<Counted> {
+    let connection = &connection.unchecked_transaction()?;
     let days = order.days;
     let settling = settling(connection)?;
     let recent = Days::up_to(days.last(), RECENT, days.zone()).from();
     let mut unsettled: BTreeMap<Currency, Sum> = BTreeMap::new();
     let mut tally = Tally::new(days);
+    let mut late = ConfirmedSince::new(connection, order, now)?;
     let mut transactions = Transactions::new(Vec::new(), Keys::Withheld).map_err(unwritten)?;
     let (mut attached, mut left_out) = (0, 0);
 
     let mut statement = connection.prepare_cached(&window_statement())?;
-    let mut payments = statement.query([millis(tally.since())])?;
+    let since = late.since().map_or(tally.since(), |since| since.min(tally.since()));
+    let mut payments = statement.query([millis(since)])?;
     while let Some(row) = payments.next()? {
-        let mut payment = rows::payment(row)?.1;
+        let (id, mut payment) = rows::payment(row)?;
         let pays_out = payment.mode == Mode::Live && payment.status == Status::Paid && !payment.is_unproven();
         if pays_out
             && settling.contains(&payment.integration)
@@ -64,7 +72,8 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         {
             unsettled.entry(payment.currency).or_default().count(&payment);
         }
-        if !tally.count(&payment) {
+        let of_these_days = tally.count(&payment);
+        if !of_these_days && !late.count(id, &payment)? {
             continue;
         }
         if attached == ATTACHED {
@@ -81,6 +90,7 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         integrations: order.integrations.clone(),
         checked: order.checked.clone(),
         totals: tally.totals(),
+        confirmed_since: late.sums(),
         findings: Findings::default(),
         held: held(connection)?,
         orders: orders(connection, now)?,

@@ -26,6 +26,9 @@ struct ReportShape {
     live: Vec<TotalShape>,
     test: Vec<TotalShape>,
     claims: Vec<(String, SumShape)>,
+    /// Not in reports of the first releases.
+    #[serde(default)]
+    confirmed_since: Vec<(String, SumShape)>,
     chart: Vec<(String, String, SumShape)>,
     unaskable: u64,
     findings: FindingsShape,
@@ -107,6 +110,7 @@ struct HealthShape {
     letters_refused: u64,
     old_keys: Vec<OldKeyShape>,
     payments: u64,
+    /// Also the number of the newest event that was counted: the next report goes on from there.
     events: u64,
     bytes: u64,
     head: String,
@@ -144,6 +148,7 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
         live: totals.live.iter().map(TotalShape::from).collect(),
         test: totals.test.iter().map(TotalShape::from).collect(),
         claims: sums(&totals.claims),
+        confirmed_since: sums(&report.confirmed_since),
         chart: totals.chart.iter().map(|day| (day.day.to_string(), day.currency.to_string(), day.sum.into())).collect(),
         unaskable: totals.unaskable,
         findings: FindingsShape {
@@ -215,6 +220,7 @@ pub(super) fn read(text: &str) -> Option<Report> {
                 .collect::<Option<_>>()?,
             unaskable: shape.unaskable,
         },
+        confirmed_since: sums(shape.confirmed_since)?,
         findings: Findings {
             rows: shape.findings.rows.into_iter().map(FindingShape::read).collect::<Option<_>>()?,
             more: shape.findings.more,

@@ -1,6 +1,7 @@
 //! The ledger on real files. Here: a house to test in, and what its writer promises. Its rooms have files of their own.
 
 mod chain;
+mod confirmed_since;
 mod file;
 mod fold;
 mod letters;

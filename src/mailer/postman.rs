@@ -266,6 +266,7 @@ mod tests {
             integrations: Vec::new(),
             checked: Checked::default(),
             recipients: vec!["owner@shop.example".into(), "not an address".into()],
+            nightly: "nightly",
         };
         let counted = ledger.reader().count_report(order, now).await.unwrap();
         let run = ledger::Run { name: "nightly", started: now, summary: String::new() };

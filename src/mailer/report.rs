@@ -50,7 +50,8 @@ struct Page {
     more: Option<String>,
     news: Vec<String>,
     totals: Vec<CurrencyView>,
-    claims: Vec<String>,
+    /// Money that is in none of these totals: of earlier days, or not confirmed.
+    beside: Vec<String>,
     charts: Vec<ChartView>,
     apart: Vec<String>,
     test: Vec<CurrencyView>,
@@ -143,7 +144,7 @@ impl Page {
             }),
             news: news(report),
             totals: currencies(&totals.live, days.count() > 1),
-            claims: totals.claims.iter().map(|(currency, sum)| claim(*currency, sum)).collect(),
+            beside: beside(report),
             charts: charts(report),
             apart: apart(report),
             test: currencies(&totals.test, days.count() > 1),
@@ -160,9 +161,7 @@ fn left_out(report: &Report) -> Vec<String> {
     let mut said = Vec::new();
     if report.transactions_left_out > 0 {
         let left = several(report.transactions_left_out, "payment", "payments");
-        said.push(format!(
-            "There was no room in transactions.csv for {left} of these days: paynowd export has them all."
-        ));
+        said.push(format!("There was no room in transactions.csv for {left}: paynowd export has them all."));
     }
     if report.findings_left_out > 0 {
         let left = several(report.findings_left_out, "finding", "findings");
@@ -290,9 +289,17 @@ fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> R
     }
 }
 
-fn claim(currency: Currency, sum: &Sum) -> String {
-    let (payments, money) = (several(sum.count, "payment", "payments"), money(currency, sum));
-    format!("Said to be paid, not confirmed by Paynow and in no total: {payments}, {money}.")
+/// Money of earlier days that was confirmed too late for their letters, and money that is only said to be paid.
+fn beside(report: &Report) -> Vec<String> {
+    let line = |what: &str, (currency, sum): &(Currency, Sum)| {
+        let (payments, money) = (several(sum.count, "payment", "payments"), money(*currency, sum));
+        format!("{what}: {payments}, {money}.")
+    };
+    let since = report.confirmed_since.iter();
+    let since = since.map(|sum| line("Confirmed since, of earlier days and in none of their totals", sum));
+    let claims = report.totals.claims.iter();
+    let claims = claims.map(|sum| line("Said to be paid, not confirmed by Paynow and in no total", sum));
+    since.chain(claims).collect()
 }
 
 /// A chart for each currency that something was paid in; a day without money has a line without a bar.

@@ -42,6 +42,7 @@ fn empty() -> Report {
         integrations: vec![(IntegrationName::parse("shop").unwrap(), Mode::Live)],
         checked: Checked::default(),
         totals: Totals::default(),
+        confirmed_since: Vec::new(),
         findings: Findings::default(),
         held: Vec::new(),
         orders: None,
@@ -203,6 +204,7 @@ fn several_days() -> Report {
     let [period, before, week] = [sum(71, 243_525), sum(22, 71_040), sum(120, 313_065)];
     let most = report.totals.live.iter_mut().find(|total| total.period.count == 31).unwrap();
     (most.period, most.day_before, most.week_before) = (period, before, week);
+    report.confirmed_since = vec![(currency("USD"), sum(1, 50_000))];
     report
 }
 
@@ -228,6 +230,7 @@ fn two_currencies() -> Report {
             ..Totals::default()
         },
         findings: Findings { rows: vec![test], others: 1, ..Findings::default() },
+        confirmed_since: vec![(currency("USD"), sum(2, 7_550)), (currency("ZWG"), sum(1, 120_000))],
         unsettled: Some(vec![(currency("USD"), sum(61, 224_075)), (currency("ZWG"), sum(3, 931_000))]),
         ..ordinary()
     }

@@ -143,6 +143,7 @@ async fn report(
         integrations: all.iter().map(|integration| (integration.name.clone(), integration.terms.mode)).collect(),
         checked: checked.clone(),
         recipients: recipients(&settings.report_to, all.iter().flat_map(|integration| &integration.terms.recipients)),
+        nightly: NIGHTLY,
     };
     Ok(Some(reader.apart()?.count_report(order, now).await?))
 }

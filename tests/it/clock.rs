@@ -8,10 +8,11 @@ use crate::house::{House, Settings};
 use crate::kills::assert_sound;
 use crate::shim::{Disk, on_a_disk};
 
-const DAY: i64 = 86_400;
+/// In seconds.
+pub const DAY: i64 = 86_400;
 
 /// A house whose clock can be set.
-async fn with_a_clock(settings: Settings) -> Option<(House, Disk)> {
+pub async fn with_a_clock(settings: Settings) -> Option<(House, Disk)> {
     let mut house = House::build(on_a_disk(settings).set("mail.directory", "mail")).await;
     let disk = Disk::under(&mut house)?;
     house.open().await;
@@ -24,7 +25,8 @@ fn runs(house: &House) -> u32 {
     ledger.query_row("SELECT count(*) FROM run WHERE name = 'nightly'", [], |row| row.get(0)).unwrap()
 }
 
-async fn until_runs(house: &House, count: u32) {
+/// Waits until it has happened so often.
+pub async fn until_runs(house: &House, count: u32) {
     house.wait(|| (runs(house) >= count).then_some(())).await.unwrap_or_else(|| panic!("{}", house.log()));
 }
 

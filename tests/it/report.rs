@@ -1,7 +1,9 @@
 //! The letter of a run, through the real binary: once for its days, with its files, to whoever wants it.
 
+use paynowd::simulator::Misbehaviour;
 use serde_json::Value;
 
+use crate::clock::{DAY, until_runs, with_a_clock};
 use crate::house::{House, Settings};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,4 +34,36 @@ async fn a_run_about_one_integration_writes_to_nobody() {
     let ran: Value = serde_json::from_str(&house.done(&["reconcile", "--json", "--integration", "shop"])).unwrap();
     assert_eq!(ran["letters"], 0, "{ran}");
     assert_eq!(house.done(&["mail", "list", "--json"]), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_is_confirmed_only_after_the_letter_of_its_day_is_in_the_next_letter() {
+    let Some((house, disk)) = with_a_clock(Settings::usual()).await else { return };
+    house.gateway.misbehave(Misbehaviour::UnsignedError);
+    house.pay("INV-1", "500.00").await;
+    until_runs(&house, 1).await;
+    disk.set_clock_wrong_by(DAY);
+    let reports = async |count| {
+        let all = house.wait(|| {
+            let mut letters = house.letters();
+            letters.retain(|letter| letter.subject().starts_with("Paynow "));
+            Some(letters).filter(|letters| letters.len() == count)
+        });
+        all.await.unwrap_or_else(|| panic!("{}", house.log()))
+    };
+    let claimed = reports(1).await.remove(0);
+    assert!(claimed.subject().contains(": 0 paid "), "{}", claimed.subject());
+    assert!(claimed.text.contains("in no total: 1 payment, USD 500.00."), "{}", claimed.text);
+    // The next run asks again, and is answered.
+    house.gateway.behave();
+    disk.set_clock_wrong_by(2 * DAY);
+    let letters = reports(2).await;
+    let since = letters.iter().filter(|letter| letter.text.contains("Confirmed since, of earlier days"));
+    let since: Vec<_> = since.collect();
+    assert_eq!(since.len(), 1, "{letters:#?}");
+    assert!(since[0].subject().contains(": 0 paid "), "{}", since[0].subject());
+    assert!(since[0].text.contains("totals: 1 payment, USD 500.00.") && !since[0].text.contains("in no total:"));
+    disk.set_clock_wrong_by(3 * DAY);
+    let since = reports(3).await.iter().filter(|letter| letter.text.contains("Confirmed since")).count();
+    assert_eq!(since, 1, "told once");
 }

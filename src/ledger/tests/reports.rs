@@ -4,22 +4,23 @@ use chrono::NaiveDate;
 use rusqlite::params;
 
 use super::*;
-use crate::domain::{Checked, Class, Days, Finding, Mode};
-use crate::ledger::{report, report_findings};
+use crate::domain::{Checked, Class, Days, Finding, Mode, Report};
+use crate::ledger::{confirmed_since, report, report_findings};
 
 const OWNER: &str = "owner@shop.example";
 
 /// The civil day, in UTC, that `at(0)` falls on.
-fn today() -> NaiveDate {
+pub(super) fn today() -> NaiveDate {
     at(0).date_naive()
 }
 
-fn order(days: Days) -> ReportOrder {
+pub(super) fn order(days: Days) -> ReportOrder {
     ReportOrder {
         days,
         integrations: vec![(shop(), Mode::Live)],
         checked: Checked { payments: 3, answered: 2, unanswered: [("timeout".into(), 1)].into(), ..Checked::default() },
         recipients: vec![OWNER.into(), "books@shop.example".into()],
+        nightly: "nightly",
     }
 }
 
@@ -27,12 +28,12 @@ fn one_day() -> Days {
     Days::one(today(), chrono_tz::UTC)
 }
 
-fn run(started: Timestamp) -> Run {
+pub(super) fn run(started: Timestamp) -> Run {
     Run { name: "nightly", started, summary: "3 payments asked about".into() }
 }
 
 impl House {
-    async fn conclude(&self, days: Days, now: Timestamp) -> Concluded {
+    pub(super) async fn conclude(&self, days: Days, now: Timestamp) -> Concluded {
         let counted = self.ledger.reader().count_report(order(days), now).await.unwrap();
         let report = Some(counted);
         self.ledger.conclude(Conclusion { run: run(now), changes: Changes::default(), report }, now).await.unwrap()
@@ -48,7 +49,7 @@ impl House {
         assert!(self.ledger.writer.write(Admission::Wait, open).await.unwrap());
     }
 
-    async fn reported(&self, now: Timestamp) -> Vec<(Letter, Arc<Reported>)> {
+    pub(super) async fn reported(&self, now: Timestamp) -> Vec<(Letter, Arc<Reported>)> {
         let letters = self.ledger.reader().due_letters(now, 99).await.unwrap().0;
         letters
             .into_iter()
@@ -102,7 +103,7 @@ async fn a_report_is_stored_with_its_run_and_read_back_as_it_was_counted() {
     let counted = counted.completed(&house.foreign(), health.head, None, 0, night()).unwrap().0;
     let health =
         crate::domain::report::Health { letters_waiting: waiting, bytes: health.bytes, ..counted.health.clone() };
-    assert_eq!(*report, crate::domain::Report { health, ..counted });
+    assert_eq!(*report, Report { health, ..counted });
 }
 
 #[tokio::test]
@@ -296,4 +297,10 @@ async fn what_a_report_reads_is_read_by_an_index() {
     assert!(resolved.contains("discrepancy_by_resolution (resolved>?)"), "{resolved}");
     let orders = plan(&report::orders_statement(), &[0]);
     assert!(orders.contains("payment_by_reference (reference=?)"), "{orders}");
+    let told = plan(confirmed_since::LAST_TOLD, &[0, 0]);
+    assert_eq!(told, "SEARCH run USING COVERING INDEX run_by_last_day (name=? AND last_day<?)");
+    let stood = plan(&confirmed_since::stood_statement(), &[0, 0, 0]);
+    assert!(stood.contains("run USING INDEX run_by_last_day (name=? AND last_day>?)"), "{stood}");
+    assert!(stood.contains("event USING INDEX event_by_payment (payment_id=? AND rowid<?)"), "{stood}");
+    assert!(!stood.contains("SCAN run") && !stood.contains("TEMP"), "{stood}");
 }
