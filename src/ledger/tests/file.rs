@@ -171,7 +171,7 @@ async fn a_second_daemon_migrates_nothing_under_the_first() {
 fn there_is_nothing_to_read_where_there_is_no_ledger() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("paynowd.db");
-    assert!(matches!(Reader::open(&path), Err(LedgerError::Storage { doing: "opened", .. })));
+    assert!(matches!(Reader::open(&path), Err(LedgerError::Missing)));
     assert!(!path.exists());
     std::fs::write(&path, "this is not a ledger at all, but a letter to somebody").unwrap();
     assert!(Ledger::open(&settings(path), Role::Daemon).is_err());
