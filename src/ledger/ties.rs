@@ -9,7 +9,11 @@ const BLANKS: &str = "'\u{20}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{20
 /// The condition that the row `payment` is a payment for the order of the row `order`. Until the gateway has named a
 /// reference, the poll URL alone says so; from then on blanks around it are all by which the two may differ.
 pub(super) fn carries(payment: &str, order: &str) -> String {
-    format!("({payment}.reference IS NULL OR trim({payment}.reference, {BLANKS}) = trim({order}.reference, {BLANKS}))")
+    // Equal as they stand, nearly always: that is cheaper to see.
+    format!(
+        "({payment}.reference IS NULL OR {payment}.reference = {order}.reference \
+         OR trim({payment}.reference, {BLANKS}) = trim({order}.reference, {BLANKS}))"
+    )
 }
 
 /// The condition that no payment stands for the order of the row of `expectation`.
