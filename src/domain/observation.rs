@@ -115,12 +115,11 @@ pub struct Difference {
 }
 
 impl Facts {
-    /// The fields that both sides state, differently. Blanks around a reference are no difference: the gateways'
-    /// own implementations trim them or not.
+    /// The fields that both sides state, differently.
     pub fn differences(&self, seen: &Self) -> Vec<Difference> {
         fn differ(field: &'static str, known: Option<String>, seen: Option<String>) -> Option<Difference> {
             let (known, seen) = (known?, seen?);
-            (known.trim() != seen.trim()).then_some(Difference { field, known, seen })
+            (known != seen).then_some(Difference { field, known, seen })
         }
         fn text<T: ToString>(value: Option<&T>) -> Option<String> {
             value.map(ToString::to_string)

@@ -221,11 +221,7 @@ pub(super) fn list(
 ) -> rusqlite::Result<()> {
     let such = match which {
         Orders::All => String::new(),
-        Orders::Open => format!(
-            "WHERE NOT EXISTS (SELECT 1 FROM payment WHERE payment.integration_id = expectation.integration_id \
-             AND payment.reference = expectation.reference AND payment.paid_at IS NOT NULL) AND {}",
-            ties::unpaid()
-        ),
+        Orders::Open => format!("WHERE {}", ties::unpaid()),
     };
     let mut statement = connection.prepare(&format!(
         "SELECT {EXPECTATION} FROM expectation JOIN integration ON integration.id = integration_id {such} \

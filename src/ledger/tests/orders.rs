@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::compare::{Account, Order};
-use crate::domain::{Amount, Held, MerchantTrace, PollUrl, Posted, Reference};
+use crate::domain::{Amount, Days, Held, MerchantTrace, PollUrl, Posted, Reference};
 use crate::protocol::Traced;
 
 /// The order INV-n of 25 dollars, as a shop enters it.
@@ -265,19 +265,29 @@ async fn an_order_is_not_paid_by_the_payment_of_another_though_both_name_its_pol
 }
 
 #[tokio::test]
-async fn blanks_around_a_reference_make_it_no_other_order() {
+async fn an_order_is_paid_once_more_than_a_post_says_so_and_stays_paid_when_the_money_goes_back() {
     let house = House::new();
-    let poll_url = PollUrl::stored(&format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1)));
-    let reference = Reference::parse(" INV-1\u{a0}").unwrap();
-    house.expect(Expectation { reference, poll_url, ..order(1, None) }, at(0)).await;
-    house.poll(1, "Paid", at(1)).await;
-    let mut open = 0;
-    let each = |_| {
-        open += 1;
-        true
+    house.expect(order(1, None), at(0)).await;
+    let unpaid = async || {
+        let mut open = 0;
+        let each = |_| {
+            open += 1;
+            true
+        };
+        house.ledger.reader().expectations(Orders::Open, each).unwrap();
+        let day = super::reports::order(Days::one(at(0).date_naive(), chrono_tz::UTC));
+        let report = house.ledger.reader().count_report(day, at(60)).await.unwrap().report;
+        assert_eq!(report.orders.unwrap().unpaid, open);
+        open
     };
-    house.ledger.reader().expectations(Orders::Open, each).unwrap();
-    assert_eq!(open, 0);
+    house.post(1, "Paid", at(1)).await;
+    assert_eq!(unpaid().await, 1, "a post says so");
+    house.poll(1, "Paid", at(2)).await;
+    assert_eq!(unpaid().await, 0);
+    house.post(1, "Refunded", at(3)).await;
+    assert_eq!(unpaid().await, 0, "that there was money is proven");
+    house.poll(1, "Refunded", at(4)).await;
+    assert_eq!(unpaid().await, 0);
 }
 
 #[tokio::test]
