@@ -67,6 +67,10 @@ impl Known {
             return Decision { findings, ..unchanged(Outcome::Contradicted, ask_now()) };
         }
         match before.status.observe(seen.status) {
+            // What the shop has to answer for does not end on the word of a post, which may be an old one.
+            Seen::Move if before.status == Status::Disputed && before.trust == Trust::Confirmed => {
+                unchanged(Outcome::Regressed, ask_now())
+            }
             // Said again after we had stopped hurrying: perhaps there is an answer by now.
             Seen::Repeat if before.is_unproven() && (self.plan.due.is_none() || self.plan.pace == Pace::Watch) => {
                 unchanged(Outcome::Repeated, ask_now())
@@ -115,7 +119,9 @@ impl Known {
         }
 
         let retracted = verdict == Seen::Regress;
-        if retracted && seen.asked.is_some_and(|asked| asked <= before.last_changed) {
+        if retracted
+            && seen.asked.is_some_and(|asked| asked.timestamp_millis() <= before.last_changed.timestamp_millis())
+        {
             // The claim came while the question was under way: the answer is older and says nothing of it.
             let spent = PollPlan { due: None, asked: Some(now), ..self.plan };
             let plan = plan_after_claim(before, Some(&spent), true, terms, now);

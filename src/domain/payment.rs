@@ -86,9 +86,9 @@ impl Payment {
     }
 
     /// This payment where it stands, with the base fields that only `seen` states: a reference may be missing from one
-    /// message and stand in the next, older ones included.
+    /// message and stand in the next, older ones included. What is known already stays.
     pub(super) fn completed(&self, seen: &Observation) -> Self {
-        let facts = self.facts.updated_by(&seen.facts);
+        let facts = seen.facts.updated_by(&self.facts);
         let last_changed = if facts == self.facts { self.last_changed } else { seen.at };
         Self { facts, last_changed, posted: self.posted_after(seen), ..self.clone() }
     }

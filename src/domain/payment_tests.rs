@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::*;
 use crate::domain::schedule::Bound;
 use crate::domain::{
-    Announce, Class, Condition, Evidence, Notice, NoticeKind, Origin, Outcome, Pace, PollPlan, PollSchedule, Reference,
-    Step,
+    Announce, Class, Condition, Evidence, Method, Notice, NoticeKind, Origin, Outcome, Pace, PollPlan, PollSchedule,
+    Reference, Step,
 };
 
 #[path = "payment_life.rs"]
@@ -110,11 +110,40 @@ fn a_post_that_contradicts_the_base_fields_goes_to_quarantine_with_findings_and_
 }
 
 #[test]
-fn blanks_around_a_reference_contradict_nothing() {
+fn a_repeated_or_older_post_completes_what_is_known_and_replaces_nothing_of_it() {
+    let by = |method: &str| Facts { method: Some(Method::parse(method).unwrap()), ..facts("25.00") };
+    for word in [Status::Paid, Status::Pending, Status::Unknown] {
+        let mut life = Life::confirmed(Status::Paid);
+        let first = Observation { facts: by("EcoCash"), ..seen(Channel::Post, word, life.now) };
+        assert_eq!(life.hear(&first).payment.facts, first.facts);
+        let before = life.payment().clone();
+        let other = Observation { facts: by("Visa"), ..seen(Channel::Post, word, life.now) };
+        assert_eq!(life.hear(&other).payment, before);
+    }
+}
+
+#[test]
+fn an_old_post_does_not_end_a_dispute_that_the_gateway_has_confirmed() {
+    for word in [Status::Paid, Status::Delivered] {
+        let mut life = Life::confirmed(Status::Disputed);
+        let decision = life.post(word);
+        assert_eq!((decision.outcome, life.stands()), (Outcome::Regressed, (Status::Disputed, Trust::Confirmed)));
+        assert_eq!(decision.plan.pace, Pace::Confirm, "it may be over");
+        assert_eq!((life.poll(word).outcome, life.stands()), (Outcome::Moved, (word, Trust::Confirmed)));
+    }
+    let mut claimed = Life::new();
+    claimed.post(Status::Disputed);
+    assert_eq!(claimed.post(Status::Paid).outcome, Outcome::Moved, "nobody has confirmed that one");
+}
+
+#[test]
+fn a_claim_of_the_same_millisecond_as_the_question_is_not_refuted_by_its_answer() {
     let mut life = Life::confirmed(Status::Created);
-    let mut padded = seen(Channel::Post, Status::Paid, life.now);
-    padded.facts.reference = Some(Reference::parse(" INV-32 ").unwrap());
-    assert_eq!(life.hear(&padded).outcome, Outcome::Moved);
+    let asked = life.now + Duration::from_micros(300);
+    // The ledger keeps milliseconds.
+    life.hear(&seen(Channel::Post, Status::Paid, life.now));
+    let answer = Observation { asked: Some(asked), ..seen(Channel::Poll, Status::Created, life.now) };
+    assert_eq!((life.hear(&answer).outcome, life.stands()), (Outcome::Agreed, (Status::Paid, Trust::Reported)));
 }
 
 #[test]
