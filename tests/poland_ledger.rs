@@ -2,15 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use paynowd::domain::{
-    Announce, Class, GatewayKey, IntegrationName, Mode, PollSchedule, Status, Terms, Timestamp, Trust,
+    Announce, Class, GatewayKey, IntegrationName, Mode, PollSchedule, Refusal, Status, Terms, Timestamp, Trust,
 };
-use paynowd::ledger::{Admission, Ledger, LedgerSettings, QuarantineLimits, Role, Story, Unanswered};
+use paynowd::ledger::{Admission, Arrival, Ledger, LedgerSettings, QuarantineLimits, Role, Story, Unanswered};
 use paynowd::protocol::poland::signature;
 use paynowd::protocol::{Answer, Gateway, Key, Keys, Post, Protocol, Setup, Unproven};
 
@@ -60,12 +60,17 @@ impl House {
 
     /// Records a notification.
     async fn told(&self, id: &str, word: &str, clock: &str) {
-        let body = format!(r#"{{"paymentId":"{id}","externalId":"A-1","status":"{word}","modifiedAt":"{clock}"}}"#);
+        self.told_for("A-1", id, word, clock).await;
+    }
+
+    /// Records a notification that it is for this order.
+    async fn told_for(&self, order: &str, id: &str, word: &str, clock: &str) {
+        let body = format!(r#"{{"paymentId":"{id}","externalId":"{order}","status":"{word}","modifiedAt":"{clock}"}}"#);
         let proof = signature::sign(body.as_bytes(), &Key::opaque(SIGNATURE_KEY));
         let post = Post { body: body.as_bytes(), signatures: &[proof.as_bytes()] };
         let seen = self.gateway.read_post(&post, now()).unwrap();
-        let peer: IpAddr = "127.0.0.1".parse().unwrap();
-        self.ledger.record(seen, Some(peer), Arc::clone(&self.terms), Admission::Refuse).await.unwrap();
+        let arrival = Arrival::new(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), post.signatures);
+        self.ledger.record(seen, Some(arrival), Arc::clone(&self.terms), Admission::Refuse).await.unwrap();
     }
 
     /// Records the gateway's answer.
@@ -154,6 +159,18 @@ async fn an_order_that_is_paid_twice_is_a_finding_once_and_a_claim_is_not_enough
     let found = house.story(TWO).discrepancies.remove(0);
     assert_eq!(found.class, Class::DuplicatePayment);
     assert_eq!(found.found, format!("{TWO} is paid, and so is {ONE}"));
+}
+
+#[tokio::test]
+async fn a_notification_that_contradicts_the_payment_is_kept_with_what_proves_it() {
+    let house = House::open();
+    house.told(ONE, "CONFIRMED", CLOCK).await;
+    house.told_for("A-2", ONE, "CONFIRMED", CLOCK).await;
+    let reader = house.ledger.reader();
+    let (post, body) = reader.quarantined(1).unwrap().unwrap();
+    assert_eq!(post.kind, Refusal::Contradicts);
+    let signatures: Vec<&[u8]> = post.signatures.iter().map(String::as_bytes).collect();
+    house.gateway.read_post(&Post { body: &body, signatures: &signatures }, now()).unwrap();
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, StatusCode};
 use paynowd::domain::{Announce, IntegrationName, Mode, Origin, PollSchedule, Status, Step, Terms, Timestamp};
 use paynowd::http;
-use paynowd::ledger::{Admission, Ledger, LedgerSettings, QuarantineLimits, Role};
+use paynowd::ledger::{Admission, Arrival, Ledger, LedgerSettings, QuarantineLimits, Role};
 use paynowd::protocol::{Integration, Key, Keys, Post, Protocol, Setup};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +80,7 @@ pub fn be_a_door(values: &[String]) {
             let seen = integration.gateway.read_post(&Post { body: &body, signatures: &[] }, now()).expect("genuine");
             let terms = Arc::clone(&integration.terms);
             // With a queue of one, posts wait in line for it rather than being refused.
-            let recorded = ledger.record(seen, Some(peer.ip()), terms, Admission::Wait).await;
+            let recorded = ledger.record(seen, Some(Arrival::new(Some(peer.ip()), &[])), terms, Admission::Wait).await;
             hyper::Response::builder()
                 .status(if recorded.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
                 .body(Full::new(Bytes::new()))

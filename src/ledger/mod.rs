@@ -42,7 +42,6 @@ mod whereabouts;
 mod writer;
 
 use std::fs::File;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +61,7 @@ pub use polls::{DuePoll, Unanswered};
 pub use quarantine::{QuarantineFilter, QuarantineLimits, Quarantined, Refused};
 pub use query::{EventRow, Filter, PollRow, Story};
 pub use reader::Reader;
-pub use record::Recorded;
+pub use record::{Arrival, Recorded};
 pub use repeats::Repeats;
 pub use report::{Counted, ReportOrder};
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
@@ -208,11 +207,12 @@ impl Ledger {
     pub async fn record(
         &self,
         seen: Verified<Observation>,
-        peer: Option<IpAddr>,
+        arrival: Option<Arrival>,
         terms: Arc<Terms>,
         admission: Admission,
     ) -> Result<Recorded, LedgerError> {
-        self.hear(seen, admission, move |desk, seen, body| record::record(desk, seen, body, peer, &terms)).await
+        self.hear(seen, admission, move |desk, seen, body| record::record(desk, seen, body, arrival.as_ref(), &terms))
+            .await
     }
 
     /// Has `store` store what `seen` says, given the digest of its body, and counts it.

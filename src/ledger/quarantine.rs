@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::record::Arrival;
 use super::rows::{self, millis};
 use super::writer::{Desk, Tally};
 use super::{chain, discrepancies, polls, record};
@@ -18,14 +19,12 @@ pub struct Refused {
     pub integration: IntegrationName,
     /// When.
     pub at: Timestamp,
-    /// By whom, as far as that is known.
-    pub peer: Option<IpAddr>,
+    /// How.
+    pub arrival: Arrival,
     /// Why.
     pub kind: Refusal,
     /// The same for people, naming fields but no values.
     pub reason: String,
-    /// The headers that were to prove it, one a line, where the protocol keeps any.
-    pub signature: Option<String>,
     /// That there is the payment it speaks of, where its proof holds and that much is certain.
     pub about: Option<Box<Verified<Observation>>>,
     /// The body, byte for byte.
@@ -57,7 +56,7 @@ pub(super) fn refuse(desk: &mut Desk<'_>, refused: &Refused, terms: &Terms) -> r
         let payment = match refused.about.as_deref().map(Verified::value) {
             Some(seen) => {
                 if terms.confirmable && record::find(desk, integration, &seen.key)?.is_none() {
-                    record::record(desk, seen, &chain::body_digest(&seen.body), refused.peer, terms)?;
+                    record::record(desk, seen, &chain::body_digest(&seen.body), Some(&refused.arrival), terms)?;
                 }
                 polls::ask_soon(desk, integration, &seen.key, terms, refused.at)?
             }
@@ -76,18 +75,18 @@ pub(super) fn refuse(desk: &mut Desk<'_>, refused: &Refused, terms: &Terms) -> r
 /// Stores a post in quarantine and drops what is too old, and the oldest of the same integration beyond the limits.
 /// Never another's: a flood at one door pushes nothing out at the next.
 pub(super) fn keep(desk: &mut Desk<'_>, integration: i64, refused: &Refused) -> rusqlite::Result<()> {
-    let Refused { at, peer, kind, reason, signature, body, .. } = refused;
+    let Refused { at, arrival: Arrival { peer, signatures }, kind, reason, body, .. } = refused;
     let newest = desk
         .connection
         .prepare_cached(
             "INSERT INTO quarantine (at, integration_id, peer, kind, reason, signature, body) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .insert(params![millis(*at), integration, peer.map(|peer| peer.to_string()), kind, reason, signature, body])?;
+        .insert(params![millis(*at), integration, peer.map(|peer| peer.to_string()), kind, reason, signatures, body])?;
     let counted = match desk.quarantined().get(&integration) {
         Some(before) => Tally {
             posts: before.posts + 1,
-            bytes: before.bytes + (body.len() + signature.as_ref().map_or(0, String::len)) as u64,
+            bytes: before.bytes + (body.len() + signatures.as_ref().map_or(0, String::len)) as u64,
         },
         None => count(desk.connection, integration)?,
     };

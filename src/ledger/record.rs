@@ -24,6 +24,25 @@ pub struct Recorded {
     pub outcome: Outcome,
     /// Where the payment stands now.
     pub status: Status,
+    /// Whether the message itself was stored, or only counted: the like of it has come too often.
+    pub kept: bool,
+}
+
+/// How a post arrived, beside its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// From whom, as far as that is known.
+    pub peer: Option<IpAddr>,
+    /// The headers that are to prove it, one a line, where the protocol keeps any.
+    pub signatures: Option<String>,
+}
+
+impl Arrival {
+    /// From `peer`, with these headers.
+    pub fn new(peer: Option<IpAddr>, signatures: &[&[u8]]) -> Self {
+        let lines = || signatures.iter().map(|value| String::from_utf8_lossy(value)).collect::<Vec<_>>().join("\n");
+        Self { peer, signatures: (!signatures.is_empty()).then(lines) }
+    }
 }
 
 /// Decides about `seen` and stores the decision. `body` is the digest of its body.
@@ -31,7 +50,7 @@ pub(super) fn record(
     desk: &mut Desk<'_>,
     seen: &Observation,
     body: &Link,
-    peer: Option<IpAddr>,
+    arrival: Option<&Arrival>,
     terms: &Terms,
 ) -> rusqlite::Result<Recorded> {
     let integration = desk.integration(&seen.integration)?;
@@ -60,7 +79,7 @@ pub(super) fn record(
         append(desk, id, seen, body, &decision)?;
     }
     if kept && decision.outcome == Outcome::Contradicted {
-        keep(desk, integration, seen, peer, &decision)?;
+        keep(desk, integration, seen, arrival, &decision)?;
     }
     if matches!(seen.channel, Channel::Poll | Channel::Trace) {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
@@ -68,7 +87,9 @@ pub(super) fn record(
     }
     outbox::withdraw(desk, id, &decision.withdrawn)?;
     outbox::write(desk, (id, known.is_none()), &decision.notices, &terms.recipients, seen.at)?;
-    discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
+    if kept || !seen.channel.is_post() {
+        discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
+    }
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
     if news {
         let before = known.map(|known| known.payment);
@@ -77,7 +98,7 @@ pub(super) fn record(
             traces::paid(desk, integration, id, &decision.payment)?;
         }
     }
-    Ok(Recorded { outcome: decision.outcome, status: decision.payment.status })
+    Ok(Recorded { outcome: decision.outcome, status: decision.payment.status, kept })
 }
 
 /// Keeps what contradicts the payment in quarantine.
@@ -85,7 +106,7 @@ fn keep(
     desk: &mut Desk<'_>,
     integration: i64,
     seen: &Observation,
-    peer: Option<IpAddr>,
+    arrival: Option<&Arrival>,
     decision: &Decision,
 ) -> rusqlite::Result<()> {
     let reason = decision.findings.first().map_or_else(String::new, |finding| {
@@ -94,10 +115,9 @@ fn keep(
     let refused = Refused {
         integration: seen.integration.clone(),
         at: seen.at,
-        peer,
+        arrival: arrival.cloned().unwrap_or_else(|| Arrival::new(None, &[])),
         kind: Refusal::Contradicts,
         reason,
-        signature: None,
         about: None,
         body: seen.body.clone(),
     };
@@ -115,14 +135,14 @@ fn count_paid(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let moved = |before: &Payment| before.facts.reference != after.facts.reference;
+    let may_be_paid = |payment: &Payment| payment.status.is_paid() || payment.is_unproven();
     if after.stands_paid()
         && before.is_none_or(|before| !before.stands_paid() || moved(before))
         && let Some(finding) = after.paid_twice(&siblings(desk, integration, after)?.1)
     {
         discrepancies::open(desk, integration, Some(id), &[finding], now)?;
     }
-    if let Some(before) = before.filter(|before| before.status.is_paid() && (!after.status.is_paid() || moved(before)))
-    {
+    if let Some(before) = before.filter(|before| may_be_paid(before) && (!may_be_paid(after) || moved(before))) {
         let (numbers, payments) = siblings(desk, integration, before)?;
         let twice = payments.iter().any(|payment| payment.paid_twice(&payments).is_some());
         for sibling in numbers.into_iter().filter(|_| !twice).chain([id]) {

@@ -16,7 +16,7 @@ mod snapshot;
 mod sweep;
 mod verify;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -128,7 +128,9 @@ impl House {
     }
 
     async fn hear(&self, body: &[u8], when: Timestamp, admission: Admission) -> Result<Recorded, LedgerError> {
-        self.ledger.record(self.posted(body, when), Some(PEER), Arc::clone(&self.terms), admission).await
+        self.ledger
+            .record(self.posted(body, when), Some(Arrival::new(Some(PEER), &[])), Arc::clone(&self.terms), admission)
+            .await
     }
 
     async fn post(&self, payment: u8, status: &str, when: Timestamp) -> Outcome {

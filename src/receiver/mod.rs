@@ -17,7 +17,7 @@ use hyper::{Method, Request, StatusCode};
 
 use crate::domain::Timestamp;
 use crate::http::{self, BodyError, Cidr, HeardOut, Response};
-use crate::ledger::{Admission, Ledger, LedgerError, Refused};
+use crate::ledger::{Admission, Arrival, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
 use flood::Flood;
 use outage::Outage;
@@ -150,12 +150,13 @@ impl Receiver {
             .unwrap_or_default();
 
         let now = Utc::now();
+        let arrival = Arrival::new(Some(peer), &signatures);
         match gateway.read_post(&Post { body: &body, signatures: &signatures }, now) {
             Ok(seen) => {
                 let reference = seen.value().facts.reference.clone();
                 let channel = seen.value().channel.code();
                 let terms = Arc::clone(&integration.terms);
-                match self.ledger.record(seen, Some(peer), terms, Admission::Refuse).await {
+                match self.ledger.record(seen, Some(arrival), terms, Admission::Refuse).await {
                     Ok(recorded) => {
                         tracing::info!(
                             integration = %integration.name,
@@ -170,7 +171,7 @@ impl Receiver {
                     Err(error) => Verdict::NotStored(error),
                 }
             }
-            Err(rejection) => self.refuse(integration, rejection, peer, now, &signatures, &body).await,
+            Err(rejection) => self.refuse(integration, rejection, (peer, arrival), now, &body).await,
         }
     }
 
@@ -179,9 +180,8 @@ impl Receiver {
         &self,
         integration: &Integration,
         rejection: Rejection,
-        peer: IpAddr,
+        (peer, arrival): (IpAddr, Arrival),
         at: Timestamp,
-        signatures: &[&[u8]],
         body: &[u8],
     ) -> Verdict {
         if let Err(wait) = self.flood.admit(peer, Instant::now()) {
@@ -191,19 +191,8 @@ impl Receiver {
         let verdict = Verdict::of(&rejection);
         let (kind, about) = rejection.kept_as();
         tracing::warn!(integration = %integration.name, %peer, kind = kind.code(), reason, "post refused, kept in quarantine");
-        let refused = Refused {
-            integration: integration.name.clone(),
-            at,
-            peer: Some(peer),
-            kind,
-            reason,
-            signature: (!signatures.is_empty()).then(|| {
-                let values: Vec<_> = signatures.iter().map(|value| String::from_utf8_lossy(value)).collect();
-                values.join("\n")
-            }),
-            about,
-            body: body.to_vec(),
-        };
+        let refused =
+            Refused { integration: integration.name.clone(), at, arrival, kind, reason, about, body: body.to_vec() };
         match self.ledger.refuse(refused, Arc::clone(&integration.terms)).await {
             Ok(()) => verdict,
             Err(error) => Verdict::NotStored(error),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use paynowd::domain::schedule::Bound;
 use paynowd::domain::{Amount, Announce, IntegrationName, Mode, PollSchedule, Step, Terms, Timestamp};
 use paynowd::http::{Client, ClientLimits, Method, Request};
-use paynowd::ledger::{Admission, Ledger, LedgerSettings, QuarantineLimits, Refused, Role};
+use paynowd::ledger::{Admission, Arrival, Ledger, LedgerSettings, QuarantineLimits, Refused, Role};
 use paynowd::mailer::{MailerSettings, Postman, Way};
 use paynowd::protocol::zimbabwe::{Fields, Rule, hash};
 use paynowd::protocol::{Integration, Integrations, Key, Keys, Post, Protocol, Setup};
@@ -214,10 +214,9 @@ impl Town {
                 let refused = Refused {
                     integration: integration.name.clone(),
                     at: now,
-                    peer: Some("203.0.113.9".parse().unwrap()),
+                    arrival: Arrival::new(Some("203.0.113.9".parse().unwrap()), &[]),
                     kind,
                     reason,
-                    signature: None,
                     about,
                     body,
                 };

@@ -14,7 +14,7 @@ use super::{Which, numbers};
 use crate::config::{Config, IntegrationConfig};
 use crate::daemon;
 use crate::domain::{Outcome, Status};
-use crate::ledger::{Admission, Ledger, LedgerError, Reader, Recorded, Role};
+use crate::ledger::{Admission, Arrival, Ledger, LedgerError, Reader, Recorded, Role};
 use crate::protocol::Post;
 
 #[derive(Debug, Args)]
@@ -93,27 +93,32 @@ async fn one(ledger: &Ledger, integrations: &HashMap<&str, &IntegrationConfig>, 
         Ok(seen) => seen,
         Err(rejection) => return Ok(Fate::Stayed(rejection.to_string())),
     };
-    let recorded = ledger.record(seen, post.peer, Arc::clone(&integration.terms), Admission::Wait).await?;
-    ledger.discard(vec![id]).await?;
-    Ok(match recorded.outcome {
+    let arrival = Arrival::new(post.peer, &signatures);
+    let recorded = ledger.record(seen, Some(arrival), Arc::clone(&integration.terms), Admission::Wait).await?;
+    let contradicts = recorded.outcome == Outcome::Contradicted;
+    if recorded.kept || !contradicts {
+        ledger.discard(vec![id]).await?;
+    }
+    Ok(match (contradicts, recorded.kept) {
         // The ordinary door has put it into quarantine again, under a new number.
-        Outcome::Contradicted => {
+        (true, true) => {
             Fate::Stayed("authentic, but it contradicts what is known of the payment; kept under a new number".into())
         }
-        _ => Fate::Recorded(recorded),
+        (true, false) => Fate::Stayed("authentic, but it contradicts what is known of the payment".into()),
+        (false, _) => Fate::Recorded(recorded),
     })
 }
 
 /// `false` once nobody reads any more.
 fn tell(id: i64, fate: &Fate, as_json: bool) -> bool {
     match fate {
-        Fate::Recorded(Recorded { outcome, status }) if as_json => output::line(
+        Fate::Recorded(Recorded { outcome, status, .. }) if as_json => output::line(
             json!({"id": id, "released": true, "outcome": outcome.code(), "status": Status::code(*status), "reason": null}),
         ),
         Fate::Stayed(reason) if as_json => {
             output::line(json!({"id": id, "released": false, "outcome": null, "status": null, "reason": reason}))
         }
-        Fate::Recorded(Recorded { outcome, status }) => {
+        Fate::Recorded(Recorded { outcome, status, .. }) => {
             output::line(format!("{id}: recorded ({}); the payment is {} now", outcome.code(), status.label()))
         }
         Fate::Stayed(reason) => output::line(crate::mailer::shown(&format!("{id}: stays: {reason}"))),

@@ -8,10 +8,9 @@ fn refused(kind: Refusal, body: &[u8], when: Timestamp) -> Refused {
     Refused {
         integration: shop(),
         at: when,
-        peer: Some(PEER),
+        arrival: Arrival::new(Some(PEER), &[]),
         kind,
         reason: "field amount: is missing".into(),
-        signature: None,
         about: None,
         body: body.to_vec(),
     }
@@ -148,7 +147,7 @@ async fn a_flood_at_one_door_pushes_nothing_out_at_the_next() {
 async fn what_was_to_prove_a_post_counts_like_its_body() {
     let house = bounded(99, 10, Duration::from_hours(1));
     for post in [b"1", b"2"] {
-        let signed = Refused { signature: Some("12345678".into()), ..refused(Refusal::Forged, post, at(0)) };
+        let signed = Refused { arrival: Arrival::new(None, &[b"12345678"]), ..refused(Refusal::Forged, post, at(0)) };
         house.ledger.refuse(signed, Arc::clone(&house.terms)).await.unwrap();
     }
     assert_eq!(house.bodies(), [b"2"]);
