@@ -63,7 +63,11 @@ impl Ledger {
 }
 
 /// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
-/// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other.
+/// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other. One
+/// that was refused nobody has: it keeps the instant at which it was settled, which tells it apart.
+///
+/// Once the gateway has answered, no report that could not be delivered goes out any more, by `mail retry` either: it
+/// is wrong, or the answer is told in its stead.
 pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
     for kind in kinds {
         desk.connection
@@ -73,7 +77,10 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
             .execute(params![payment, kind.code()])?;
         desk.connection
             .prepare_cached(
-                "UPDATE outbox SET state = 'withdrawn' WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
+                "UPDATE outbox SET state = 'withdrawn', settled = CASE state WHEN 'refused' THEN settled END \
+                 WHERE payment_id = ?1 AND ((state = 'waiting' AND notice = ?2) OR (state IN ('refused', 'given-up') \
+                 AND (notice = ?2 OR (notice LIKE 'reported:%' \
+                 AND (SELECT trust FROM payment WHERE id = ?1) = 'confirmed'))))",
             )?
             .execute(params![payment, kind.code()])?;
     }
@@ -129,6 +136,11 @@ pub(super) fn report(desk: &mut Desk<'_>, run: i64, recipients: &[String], now: 
     Ok(letters)
 }
 
+/// What has reached its recipient, or will.
+const TOLD: &str = "state IN ('waiting', 'sent')";
+/// What may have: also what was withdrawn while it was tried.
+const PERHAPS_TOLD: &str = "(state IN ('waiting', 'sent') OR (state = 'withdrawn' AND settled IS NULL))";
+
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(
     connection: &Connection,
@@ -136,15 +148,15 @@ fn wanted(
     recipient: &str,
     condition: Condition,
 ) -> rusqlite::Result<bool> {
-    let told = |of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
+    let told = |such: &str, of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
         if is_new {
             return Ok(false);
         }
-        let mut letters = connection.prepare_cached(
-            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND state IN ('waiting', 'withdrawn', 'sent') \
+        let mut letters = connection.prepare_cached(&format!(
+            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND {such} \
              AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \
-             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)",
-        )?;
+             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)"
+        ))?;
         let mut letters = letters.query(params![payment, recipient])?;
         while let Some(letter) = letters.next()? {
             if of(rows::text(letter, 0, NoticeKind::from_code)?) {
@@ -162,9 +174,9 @@ fn wanted(
     };
     Ok(match condition {
         Condition::Always => true,
-        Condition::IfToldMore(status) => told(&more_than(status))?,
-        Condition::UnlessToldMore(status) => !told(&more_than(status))?,
-        Condition::UnlessReported(status) => !told(&|kind| kind == NoticeKind::Reported(status))?,
+        Condition::IfToldMore(status) => told(PERHAPS_TOLD, &more_than(status))?,
+        Condition::UnlessToldMore(status) => !told(PERHAPS_TOLD, &more_than(status))?,
+        Condition::UnlessReported(status) => !told(TOLD, &|kind| kind == NoticeKind::Reported(status))?,
     })
 }
 

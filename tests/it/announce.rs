@@ -155,6 +155,24 @@ async fn a_letter_that_was_never_tried_does_not_go_out_once_its_claim_is_taken_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_letter_about_a_claim_the_gateway_takes_back_is_not_sent_by_hand() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::Refuse]).await;
+    let settings = Settings::usual().set("integrations.shop.announce", "reported").smtp(office.port, "none");
+    let house = House::start(settings).await;
+    house.gateway.misbehave(Misbehaviour::UnsignedError);
+    let payment = house.begin("INV-32", "25.00");
+    assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
+    house.until(&payment.guid, |story| letters_of(story) == [("reported:paid", "refused")]).await;
+    house.gateway.set_status(&payment.guid, "Cancelled").unwrap();
+    house.gateway.behave();
+    let story = house.until_it_is(&payment.guid, "cancelled", "confirmed").await;
+    assert_eq!(letters_of(&story), [("reported:paid", "withdrawn")]);
+    assert_eq!(house.run(&["mail", "retry"]).status.code(), Some(1), "there is nothing that may go");
+    house.pay("INV-33", "1.00").await;
+    assert_eq!(office.until_letters(1).await[0].2.subject(), "Reported: Paid, USD 1.00, INV-33");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_was_never_told_and_does_not_hold_is_not_corrected() {
     let house = House::start(Settings::usual().set("integrations.shop.announce_after", "15m")).await;
     let payment = house.begin("INV-32", "25.00");
