@@ -190,6 +190,7 @@ impl Postman {
             Err(failure) => failure,
         };
         let error = failure.to_string();
+        let next = self.settings.next_try(letter.written, letter.attempts, Utc::now());
         match failure {
             Failure::Refused { .. } => {
                 tracing::error!(
@@ -204,14 +205,21 @@ impl Postman {
                 tracing::error!(letter.id, payment.reference = reference, error, "letters wait until mail works");
                 self.resting_until = Some(Instant::now() + REST);
             }
-            Failure::Deferred(_) => {
+            Failure::Deferred(_) if next.is_some() => {
                 tracing::warn!(letter.id, payment.reference = reference, error, "letter not sent yet");
             }
+            Failure::Deferred(_) => {}
         }
-        match self.settings.next_try(letter.written, letter.attempts, Utc::now()) {
-            Some(until) => Attempt::Deferred { until, error },
-            None => Attempt::GivenUp { error },
-        }
+        let Some(until) = next else {
+            tracing::error!(
+                letter.id,
+                payment.reference = reference,
+                error,
+                "letter given up: mail retry sends it again"
+            );
+            return Attempt::GivenUp { error };
+        };
+        Attempt::Deferred { until, error }
     }
 }
 
