@@ -21,7 +21,9 @@ pub struct Letter {
     pub about: About,
     /// When the fact it tells was stored.
     pub written: Timestamp,
-    /// How often it has been tried.
+    /// When it was put into the post: then, or last by hand.
+    pub since: Timestamp,
+    /// How often it has been tried since.
     pub attempts: u32,
     /// The same for every attempt at this letter, and for no other: tells nothing of the payment.
     pub token: String,

@@ -89,7 +89,8 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
 
 pub(super) const WRITE: &str = "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
      VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET state = 'waiting', \
-     written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL WHERE state = 'withdrawn'";
+     written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL, \
+     retried = NULL, tries_before = 0 WHERE state = 'withdrawn'";
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
 /// again, unless it was withdrawn. Of a payment that is new nobody was told anything.
@@ -207,14 +208,15 @@ fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -
     Ok(())
 }
 
-/// Puts letters that were refused, given up or tried in vain back into the post: one, or all. A letter whose time has
-/// not come waits on: it may yet be withdrawn.
+/// Puts letters that were refused, given up or tried in vain back into the post: one, or all. They are tried for as long
+/// as new ones, and stay letters that have been tried. A letter whose time has not come waits on: it may yet be
+/// withdrawn.
 fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
     let such = if letter.is_some() { "id = ?2" } else { "TRUE" };
     let again = desk
         .connection
         .prepare_cached(&format!(
-            "UPDATE outbox SET state = 'waiting', due = ?1, settled = NULL \
+            "UPDATE outbox SET state = 'waiting', due = ?1, settled = NULL, retried = ?1, tries_before = attempts \
              WHERE {such} AND (state IN ('refused', 'given-up') OR (state = 'waiting' AND attempts > 0))"
         ))?
         .execute(params_from_iter([Some(millis(now)), letter].into_iter().flatten()))?;
@@ -266,6 +268,7 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusq
             recipient,
             about,
             written: rows::instant(row, WRITTEN)?,
+            since: rows::instant(row, WRITTEN + 1)?,
             attempts: row.get("attempts")?,
             token,
         });
@@ -285,7 +288,8 @@ fn of_payment(row: &Row<'_>) -> rusqlite::Result<(NoticeKind, Box<Payment>)> {
 
 pub(super) fn due_statement() -> String {
     format!(
-        "SELECT {}, outbox.id, notice, written, recipient, attempts, run_id FROM outbox \
+        "SELECT {}, outbox.id, notice, written, coalesce(retried, written), recipient, \
+         attempts - tries_before AS attempts, run_id FROM outbox \
          LEFT JOIN payment ON payment.id = outbox.payment_id LEFT JOIN integration ON integration.id = integration_id \
          WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
         rows::PAYMENT

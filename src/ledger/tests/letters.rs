@@ -302,10 +302,33 @@ async fn a_letter_is_deferred_then_refused_or_given_up_then_retried() {
     assert!(states.contains(&("refused".into(), 2, Some("550".into()))));
     assert!(states.contains(&("given-up".into(), 2, Some("451".into()))));
     assert_eq!(house.ledger.retry_letters(Some(again[0].id), at(70)).await.unwrap(), 1);
-    assert_eq!(house.due(at(70)).await[0].id, again[0].id);
+    let retried = house.due(at(70)).await.remove(0);
+    assert_eq!((retried.id, retried.since, retried.attempts), (again[0].id, at(70), 0), "its days begin anew");
+    assert_eq!((retried.written, &retried.token), (at(0), &again[0].token), "but it is the same letter");
+    let listed = || house.story(1).letters.into_iter().find(|it| it.id == retried.id).unwrap().attempts;
+    assert_eq!(listed(), 2, "every try is told");
+    house.carry(&retried, Attempt::Deferred { until: at(71), error: "451".into() }, at(70)).await;
+    assert_eq!((house.due(at(71)).await[0].attempts, listed()), (1, 3));
     assert_eq!(house.ledger.retry_letters(None, at(71)).await.unwrap(), 2);
     assert_eq!(house.due(at(71)).await.len(), 2);
     assert_ne!(letters[0].token, letters[1].token);
+}
+
+#[tokio::test]
+async fn a_letter_that_was_tried_and_then_retried_counts_as_tried_until_it_is_written_anew() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.carry(&house.due(at(0)).await[0], Attempt::Deferred { until: at(60), error: "451".into() }, at(1)).await;
+    assert_eq!(house.ledger.retry_letters(None, at(2)).await.unwrap(), 1);
+    house.poll(1, "Created", at(3)).await;
+    assert_eq!(
+        house.letters(1),
+        [letter(OWNER, "corrected:created", "waiting"), letter(OWNER, "reported:paid", "withdrawn")],
+        "it may have arrived"
+    );
+    house.post(1, "Paid", at(4)).await;
+    let anew = house.due(at(4)).await.into_iter().find(|it| it.about.code() == "reported:paid").unwrap();
+    assert_eq!((anew.since, anew.attempts), (at(4), 0));
 }
 
 #[tokio::test]
