@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{ComposeError, Composed, Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, masked};
 use crate::ledger::{self, About, Attempt, Ledger, LedgerError};
 
 /// How many letters are taken on one round.
@@ -169,7 +169,7 @@ impl Postman {
     /// Tries to deliver one letter, as it was written, and says what became of it.
     async fn carry(&mut self, letter: ledger::Letter, written: Result<Composed, ComposeError>) -> Attempt {
         let payment = match &letter.about {
-            About::Payment { payment, .. } => payment.facts.reference.clone(),
+            About::Payment { payment, .. } => payment.facts.reference.as_ref().map(masked),
             About::Report(_) => None,
         };
         let reference = payment.as_ref().map(tracing::field::display);
