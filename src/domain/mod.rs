@@ -45,7 +45,7 @@ pub use notice::{Condition, Notice, NoticeKind};
 pub(crate) use observation::codes;
 pub use observation::{Channel, Evidence, Facts, Observation, Trust};
 pub use payment::{Payment, Posted};
-pub use phone::without_phones;
+pub use phone::{masked, without_phones};
 pub use poll_url::{Origin, PollUrl};
 pub use refusal::Refusal;
 pub use report::{Checked, Report};

@@ -1,6 +1,6 @@
 //! Telephone numbers in other people's words: some shops use them for order numbers, and letters are not for them.
 
-use super::is_hidden;
+use super::{Reference, is_hidden};
 
 /// How many digits stay, so that whoever knows the number recognises it.
 const KEPT: usize = 3;
@@ -38,6 +38,11 @@ pub fn without_phones(text: &str) -> String {
         rest = tail;
     }
     masked
+}
+
+/// An order's reference as the log may have it.
+pub fn masked(reference: &Reference) -> String {
+    without_phones(reference.as_str())
 }
 
 /// How many characters at the beginning of `text` are a telephone number.

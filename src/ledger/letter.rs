@@ -21,7 +21,9 @@ pub struct Letter {
     pub about: About,
     /// When the fact it tells was stored.
     pub written: Timestamp,
-    /// How often it has been tried.
+    /// When it was put into the post: then, or last by hand.
+    pub since: Timestamp,
+    /// How often it has been tried since.
     pub attempts: u32,
     /// The same for every attempt at this letter, and for no other: tells nothing of the payment.
     pub token: String,
@@ -97,13 +99,13 @@ pub struct LetterState {
     pub recipient: String,
     /// What it is about.
     pub about: Topic,
-    /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn` after a try that may have reached its recipient.
+    /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn`: tried, and then no longer true or needed.
     pub state: String,
     /// When the fact it tells was stored.
     pub written: Timestamp,
     /// When it is or was due.
     pub due: Timestamp,
-    /// When it was sent, refused, given up or withdrawn.
+    /// When it was sent, refused or given up. A letter that was withdrawn has it only if it was refused before.
     pub settled: Option<Timestamp>,
     /// How often it has been tried.
     pub attempts: u32,

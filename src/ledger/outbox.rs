@@ -63,7 +63,11 @@ impl Ledger {
 }
 
 /// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
-/// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other.
+/// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other. One
+/// that was refused nobody has: it keeps the instant at which it was settled, which tells it apart.
+///
+/// Once the gateway has answered, no report that could not be delivered goes out any more, by `mail retry` either: it
+/// is wrong, or the answer is told in its stead.
 pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
     for kind in kinds {
         desk.connection
@@ -73,7 +77,10 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
             .execute(params![payment, kind.code()])?;
         desk.connection
             .prepare_cached(
-                "UPDATE outbox SET state = 'withdrawn' WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting'",
+                "UPDATE outbox SET state = 'withdrawn', settled = CASE state WHEN 'refused' THEN settled END \
+                 WHERE payment_id = ?1 AND ((state = 'waiting' AND notice = ?2) OR (state IN ('refused', 'given-up') \
+                 AND (notice = ?2 OR (notice LIKE 'reported:%' \
+                 AND (SELECT trust FROM payment WHERE id = ?1) = 'confirmed'))))",
             )?
             .execute(params![payment, kind.code()])?;
     }
@@ -82,7 +89,8 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
 
 pub(super) const WRITE: &str = "INSERT INTO outbox (payment_id, notice, recipient, state, written, due) \
      VALUES (?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET state = 'waiting', \
-     written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL WHERE state = 'withdrawn'";
+     written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL, \
+     retried = NULL, tries_before = 0 WHERE state = 'withdrawn'";
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
 /// again, unless it was withdrawn. Of a payment that is new nobody was told anything.
@@ -129,6 +137,11 @@ pub(super) fn report(desk: &mut Desk<'_>, run: i64, recipients: &[String], now: 
     Ok(letters)
 }
 
+/// What has reached its recipient, or will.
+const TOLD: &str = "state IN ('waiting', 'sent')";
+/// What may have: also what was withdrawn while it was tried.
+const PERHAPS_TOLD: &str = "(state IN ('waiting', 'sent') OR (state = 'withdrawn' AND settled IS NULL))";
+
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(
     connection: &Connection,
@@ -136,15 +149,15 @@ fn wanted(
     recipient: &str,
     condition: Condition,
 ) -> rusqlite::Result<bool> {
-    let told = |of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
+    let told = |such: &str, of: &dyn Fn(NoticeKind) -> bool| -> rusqlite::Result<bool> {
         if is_new {
             return Ok(false);
         }
-        let mut letters = connection.prepare_cached(
-            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND state IN ('waiting', 'withdrawn', 'sent') \
+        let mut letters = connection.prepare_cached(&format!(
+            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND {such} \
              AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \
-             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)",
-        )?;
+             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)"
+        ))?;
         let mut letters = letters.query(params![payment, recipient])?;
         while let Some(letter) = letters.next()? {
             if of(rows::text(letter, 0, NoticeKind::from_code)?) {
@@ -162,9 +175,9 @@ fn wanted(
     };
     Ok(match condition {
         Condition::Always => true,
-        Condition::IfToldMore(status) => told(&more_than(status))?,
-        Condition::UnlessToldMore(status) => !told(&more_than(status))?,
-        Condition::UnlessReported(status) => !told(&|kind| kind == NoticeKind::Reported(status))?,
+        Condition::IfToldMore(status) => told(PERHAPS_TOLD, &more_than(status))?,
+        Condition::UnlessToldMore(status) => !told(PERHAPS_TOLD, &more_than(status))?,
+        Condition::UnlessReported(status) => !told(TOLD, &|kind| kind == NoticeKind::Reported(status))?,
     })
 }
 
@@ -195,14 +208,15 @@ fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -
     Ok(())
 }
 
-/// Puts letters that were refused, given up or tried in vain back into the post: one, or all. A letter whose time has
-/// not come waits on: it may yet be withdrawn.
+/// Puts letters that were refused, given up or tried in vain back into the post: one, or all. They are tried for as long
+/// as new ones, and stay letters that have been tried. A letter whose time has not come waits on: it may yet be
+/// withdrawn.
 fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
     let such = if letter.is_some() { "id = ?2" } else { "TRUE" };
     let again = desk
         .connection
         .prepare_cached(&format!(
-            "UPDATE outbox SET state = 'waiting', due = ?1, settled = NULL \
+            "UPDATE outbox SET state = 'waiting', due = ?1, settled = NULL, retried = ?1, tries_before = attempts \
              WHERE {such} AND (state IN ('refused', 'given-up') OR (state = 'waiting' AND attempts > 0))"
         ))?
         .execute(params_from_iter([Some(millis(now)), letter].into_iter().flatten()))?;
@@ -254,6 +268,7 @@ pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusq
             recipient,
             about,
             written: rows::instant(row, WRITTEN)?,
+            since: rows::instant(row, WRITTEN + 1)?,
             attempts: row.get("attempts")?,
             token,
         });
@@ -273,7 +288,8 @@ fn of_payment(row: &Row<'_>) -> rusqlite::Result<(NoticeKind, Box<Payment>)> {
 
 pub(super) fn due_statement() -> String {
     format!(
-        "SELECT {}, outbox.id, notice, written, recipient, attempts, run_id FROM outbox \
+        "SELECT {}, outbox.id, notice, written, coalesce(retried, written), recipient, \
+         attempts - tries_before AS attempts, run_id FROM outbox \
          LEFT JOIN payment ON payment.id = outbox.payment_id LEFT JOIN integration ON integration.id = integration_id \
          WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
         rows::PAYMENT

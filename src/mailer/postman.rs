@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{ComposeError, Composed, Directory, Failure, Letter, Smtp, SmtpSettings, Transport, compose, compose_test};
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, masked};
 use crate::ledger::{self, About, Attempt, Ledger, LedgerError};
 
 /// How many letters are taken on one round.
@@ -31,7 +31,7 @@ pub struct MailerSettings {
     pub way: Way,
     /// Waits between tries; the last repeats.
     pub retry: Vec<Duration>,
-    /// How long a letter is tried before it is given up, counted from when it was written.
+    /// How long a letter is tried before it is given up, counted from when it was written, or last retried by hand.
     pub give_up_after: Duration,
 }
 
@@ -64,14 +64,14 @@ impl MailerSettings {
         compose(&wanted, &self.from, self.zone)
     }
 
-    /// When a letter that has failed `attempts` times before is tried again; `None` once that is long enough, and often
-    /// enough: a letter may have waited for days in a house without power.
-    fn next_try(&self, written: Timestamp, attempts: u32, now: Timestamp) -> Option<Timestamp> {
+    /// When a letter that is in the post `since` then and has failed `attempts` times before is tried again; `None` once
+    /// that is long enough, and often enough: a letter may have waited for days in a house without power.
+    fn next_try(&self, since: Timestamp, attempts: u32, now: Timestamp) -> Option<Timestamp> {
         let wait = usize::try_from(attempts).ok().and_then(|tried| self.retry.get(tried)).or(self.retry.last());
         let next = now + wait.copied().unwrap_or(REST);
         let seldom = usize::try_from(attempts).is_ok_and(|tried| tried < self.retry.len());
         // Written tomorrow, by a clock that has been set back since: young.
-        let age = (next - written).to_std().unwrap_or_default();
+        let age = (next - since).to_std().unwrap_or_default();
         (seldom || age <= self.give_up_after).then_some(next)
     }
 }
@@ -169,7 +169,7 @@ impl Postman {
     /// Tries to deliver one letter, as it was written, and says what became of it.
     async fn carry(&mut self, letter: ledger::Letter, written: Result<Composed, ComposeError>) -> Attempt {
         let payment = match &letter.about {
-            About::Payment { payment, .. } => payment.facts.reference.clone(),
+            About::Payment { payment, .. } => payment.facts.reference.as_ref().map(masked),
             About::Report(_) => None,
         };
         let reference = payment.as_ref().map(tracing::field::display);
@@ -190,6 +190,7 @@ impl Postman {
             Err(failure) => failure,
         };
         let error = failure.to_string();
+        let next = self.settings.next_try(letter.since, letter.attempts, Utc::now());
         match failure {
             Failure::Refused { .. } => {
                 tracing::error!(
@@ -204,14 +205,21 @@ impl Postman {
                 tracing::error!(letter.id, payment.reference = reference, error, "letters wait until mail works");
                 self.resting_until = Some(Instant::now() + REST);
             }
-            Failure::Deferred(_) => {
+            Failure::Deferred(_) if next.is_some() => {
                 tracing::warn!(letter.id, payment.reference = reference, error, "letter not sent yet");
             }
+            Failure::Deferred(_) => {}
         }
-        match self.settings.next_try(letter.written, letter.attempts, Utc::now()) {
-            Some(until) => Attempt::Deferred { until, error },
-            None => Attempt::GivenUp { error },
-        }
+        let Some(until) = next else {
+            tracing::error!(
+                letter.id,
+                payment.reference = reference,
+                error,
+                "letter given up: mail retry sends it again"
+            );
+            return Attempt::GivenUp { error };
+        };
+        Attempt::Deferred { until, error }
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, masked};
 use crate::http::{self, BodyError, Cidr, HeardOut, Response};
 use crate::ledger::{Admission, Arrival, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
@@ -160,7 +160,7 @@ impl Receiver {
                     Ok(recorded) => {
                         tracing::info!(
                             integration = %integration.name,
-                            payment.reference = reference.as_ref().map(tracing::field::display),
+                            payment.reference = reference.as_ref().map(masked).map(tracing::field::display),
                             payment.status = recorded.status.code(),
                             channel,
                             outcome = recorded.outcome.code(),

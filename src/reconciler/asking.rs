@@ -8,7 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
 use super::Clock;
-use crate::domain::{Observation, Outcome, Reference};
+use crate::domain::{Observation, Outcome, Reference, masked};
 use crate::http::{Client, Method, Reply, Request, SendError};
 use crate::ledger::{Admission, Due, DuePoll, DueTrace, Ledger, LedgerError, Unanswered, Untraced};
 use crate::protocol::{self, Answer, Integration, Question, Traced, Verified};
@@ -74,7 +74,7 @@ impl Asker {
         };
         tracing::debug!(
             integration = %integration.name,
-            payment.reference = payment.facts.reference.as_ref().map(tracing::field::display),
+            payment.reference = payment.facts.reference.as_ref().map(masked).map(tracing::field::display),
             code,
             detail,
             "poll proved nothing"
@@ -106,7 +106,7 @@ impl Asker {
         };
         tracing::debug!(
             integration = %integration.name,
-            payment.reference = %due.reference,
+            payment.reference = %masked(&due.reference),
             code,
             detail,
             "trace brought no payment"
@@ -124,7 +124,7 @@ impl Asker {
                 if recorded.outcome != Outcome::Agreed {
                     tracing::info!(
                         integration = %integration.name,
-                        payment.reference = reference.as_ref().map(tracing::field::display),
+                        payment.reference = reference.as_ref().map(masked).map(tracing::field::display),
                         payment.status = recorded.status.code(),
                         channel = "poll",
                         outcome = recorded.outcome.code(),
@@ -145,7 +145,7 @@ impl Asker {
                 let recorded = self.ledger.traced(due.id, due.trace, *seen, terms).await?;
                 tracing::info!(
                     integration = %integration.name,
-                    payment.reference = %due.reference,
+                    payment.reference = %masked(&due.reference),
                     payment.status = recorded.status.code(),
                     channel = "trace",
                     outcome = recorded.outcome.code(),

@@ -155,6 +155,26 @@ async fn a_letter_that_was_never_tried_does_not_go_out_once_its_claim_is_taken_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_letter_about_a_claim_the_gateway_takes_back_is_not_sent_by_hand() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::Refuse]).await;
+    let settings = Settings::usual().set("integrations.shop.announce", "reported").smtp(office.port, "none");
+    let house = House::start(settings).await;
+    house.gateway.misbehave(Misbehaviour::UnsignedError);
+    let payment = house.begin("INV-32", "25.00");
+    assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
+    house.until(&payment.guid, |story| letters_of(story) == [("reported:paid", "refused")]).await;
+    house.gateway.set_status(&payment.guid, "Cancelled").unwrap();
+    house.gateway.behave();
+    let told = |story: &Value| letters_of(story) == [("cancelled", "sent"), ("reported:paid", "withdrawn")];
+    house.until(&payment.guid, told).await;
+    assert_eq!(house.run(&["mail", "retry"]).status.code(), Some(1), "there is nothing that may go");
+    house.pay("INV-33", "1.00").await;
+    let letters = office.until_letters(2).await;
+    let subjects: Vec<_> = letters.iter().map(|(.., letter)| letter.subject()).collect();
+    assert_eq!(subjects, ["Cancelled: USD 25.00, INV-32", "Reported: Paid, USD 1.00, INV-33"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_claim_that_was_never_told_and_does_not_hold_is_not_corrected() {
     let house = House::start(Settings::usual().set("integrations.shop.announce_after", "15m")).await;
     let payment = house.begin("INV-32", "25.00");

@@ -19,11 +19,11 @@ const BROKEN_ON_SYNC: &str = "fsync=5";
 const READ_ONLY: &str = "open=30 write=30";
 
 /// The ledger on a disk of its own; letters go to another.
-async fn built() -> Option<(House, Disk)> {
+async fn built() -> (House, Disk) {
     let settings = on_a_disk(Settings::usual()).set("mail.directory", "mail").set("mail.retry", ["100ms"]);
     let mut house = House::build(settings).await;
-    let disk = Disk::under(&mut house)?;
-    Some((house, disk))
+    let disk = Disk::under(&mut house);
+    (house, disk)
 }
 
 fn body(house: &House, payment: &SimulatedPayment) -> String {
@@ -43,7 +43,7 @@ async fn look(house: &House, page: &str) -> Answer {
 
 /// While the disk fails in this way posts are answered 503 and nothing is claimed; afterwards everything goes on.
 async fn posts_wait_while_the_disk_fails(words: &str, says: &str) {
-    let Some((mut house, disk)) = built().await else { return };
+    let (mut house, disk) = built().await;
     house.open().await;
     let before = house.pay("INV-1", "25.00").await;
     house.until_it_is(&before.guid, "paid", "confirmed").await;
@@ -97,7 +97,7 @@ async fn while_the_disk_is_read_only_posts_are_answered_503_and_afterwards_200()
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_disk_that_cannot_hold_a_ledger_the_daemon_does_not_start_and_says_why() {
     for (words, says) in [(FULL, "full"), (BROKEN_ON_WRITE, "I/O error"), (READ_ONLY, "Read-only file system")] {
-        let Some((mut house, disk)) = built().await else { return };
+        let (mut house, disk) = built().await;
         disk.fail(words);
         let refused = house.serve_in_vain().await;
         assert_eq!(refused.code(), Some(69), "{words}: {}", house.log());
@@ -206,7 +206,7 @@ async fn a_name_that_nobody_resolves_keeps_no_daemon_from_ending() {
     let gateway = "http://localhost:1";
     let settings = on_a_disk(Settings::usual()).set("integrations.shop.gateway", gateway);
     let mut house = House::build(settings).await;
-    let Some(disk) = Disk::under(&mut house) else { return };
+    let disk = Disk::under(&mut house);
     disk.silence_the_resolver();
     house.open().await;
     let payment = house.begin("INV-1", "25.00");

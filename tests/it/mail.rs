@@ -244,4 +244,15 @@ async fn letters_wait_for_a_mail_server_that_is_not_there() {
     let tries = letter["attempts"].as_u64().unwrap();
     assert!((2..=12).contains(&tries), "tried every 100 ms for a second: {tries}");
     assert!(Duration::from_millis(tries * 100) <= Duration::from_millis(1200));
+    let given_up = |log: String| log.matches("letter given up: mail retry sends it again").count();
+    house
+        .wait(|| (given_up(house.log()) == 1).then_some(()))
+        .await
+        .expect("the log says that it is not tried any more");
+    assert_eq!(house.log().matches("letter not sent yet").count(), usize::try_from(tries).unwrap() - 1);
+
+    assert!(house.done(&["mail", "retry"]).starts_with("1 back in the post"));
+    house.wait(|| (given_up(house.log()) == 2).then_some(())).await.expect("given up again");
+    let again = until_letter_is(&house, "given-up").await["attempts"].as_u64().unwrap();
+    assert!(again >= tries + 2, "it has its time again: {tries} tries, then {again} in all");
 }

@@ -38,7 +38,7 @@ async fn a_run_about_one_integration_writes_to_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_that_is_confirmed_only_after_the_letter_of_its_day_is_in_the_next_letter() {
-    let Some((house, disk)) = with_a_clock(Settings::usual()).await else { return };
+    let (house, disk) = with_a_clock(Settings::usual()).await;
     house.gateway.misbehave(Misbehaviour::UnsignedError);
     house.pay("INV-1", "500.00").await;
     until_runs(&house, 1).await;

@@ -12,6 +12,8 @@ const TOKEN: &str = "t0ken-of-the-operators-door";
 const PASSWORD: &str = "s3cret-word-of-the-post-office";
 const FORMER_KEY: &str = "0b9c3a44-52c9-4b0e-8a2c-9a4f0c1d2e3f";
 const PHONE: &str = "0779876543";
+/// Another customer's, which the shop uses for an order number: it stands where orders are named, and nowhere else.
+const ORDER: &str = "0771234567";
 const EMAIL: &str = "private.person@home.example";
 const NAME: &str = "Rudo Nyathi";
 const CARD: &str = "CARD4111111111111111";
@@ -57,9 +59,17 @@ async fn no_secret_and_nothing_personal_is_written_where_it_does_not_belong() {
             let told = text.lines().find(|line| line.contains(&secret.to_lowercase()));
             assert_eq!(told, None, "{place} tells {secret}");
         }
+        let names_orders = ["letters", "tables", "json", "show"].contains(&place);
+        assert!(names_orders || !text.contains(ORDER), "{place} tells a telephone number");
         for guid in guids.iter().filter(|_| place != "json") {
             assert!(!text.contains(guid.as_str()), "{place} tells a poll URL's GUID");
         }
+    }
+    let log = house.log();
+    for happened in ["post recorded", "poll recorded", "poll proved nothing", "trace brought no payment", "letter sent"]
+    {
+        let masked = |line: &str| line.contains(happened) && line.contains("payment.reference=***567");
+        assert!(log.lines().any(masked), "no line of the log says that an order of this number was meant: {happened}");
     }
     for payment in house.payments_json(&[]) {
         let rest: String = house.done(&["payments", "show", payment["gateway_key"].as_str().unwrap(), "--json"]);
@@ -79,7 +89,7 @@ async fn no_secret_and_nothing_personal_is_written_where_it_does_not_belong() {
 
 /// Everything that can happen to a shop. Returns the GUIDs of its payments, and what was counted before it was killed.
 async fn a_day(house: &mut House, office: &PostOffice) -> (Vec<String>, String) {
-    let paid = house.begin("INV-1", "25.00");
+    let paid = house.begin(ORDER, "25.00");
     house.gateway.set_status(&paid.guid, "Paid").unwrap();
     let personal = PostSpec::status("Paid").extras().field("paymentinstrument", PHONE).field("token", CARD);
     assert_eq!(house.post(&paid, &personal).await, 200);
@@ -98,7 +108,7 @@ async fn a_day(house: &mut House, office: &PostOffice) -> (Vec<String>, String) 
     ] {
         house.post(&claimed, &spec).await;
     }
-    let asked = house.begin("INV-3", "3.00");
+    let asked = house.begin(&format!("{ORDER}/3"), "3.00");
     for what in [Misbehaviour::Lie, Misbehaviour::Html, Misbehaviour::UnsignedError, Misbehaviour::Redirect] {
         house.gateway.misbehave(Mischief::next(1, what));
     }
@@ -120,6 +130,9 @@ async fn a_day(house: &mut House, office: &PostOffice) -> (Vec<String>, String) 
     house.gateway.move_to(&asked.guid, "Paid").await.unwrap();
     house.until_it_is(&asked.guid, "paid", "confirmed").await;
     office.until_letters(2).await;
+    let add = "expect add --integration shop --currency USD --amount 4.00 --merchanttrace T-4 --reference";
+    house.done(&add.split(' ').chain([format!("{ORDER}/4").as_str()]).collect::<Vec<_>>());
+    house.until_logged("trace brought no payment").await;
     ([paid, claimed, asked].map(|payment| payment.guid).into(), metrics)
 }
 

@@ -153,6 +153,8 @@ CREATE TABLE outbox (
     attempts   INTEGER NOT NULL DEFAULT 0,
     settled    INTEGER,
     error      TEXT,
+    retried    INTEGER, -- when it was last put back into the post by hand
+    tries_before INTEGER NOT NULL DEFAULT 0, -- how many of its attempts were before that
     UNIQUE (payment_id, notice, recipient),
     CHECK ((payment_id IS NULL) <> (run_id IS NULL))
 ) STRICT;

@@ -176,10 +176,75 @@ async fn a_confirmation_is_told_only_to_those_the_report_did_not_reach() {
         house.letters(1),
         [
             letter(BOOKS, "paid", "waiting"),
-            letter(BOOKS, "reported:paid", "refused"),
+            letter(BOOKS, "reported:paid", "withdrawn"),
             letter(OWNER, "reported:paid", "sent"),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_claim_that_was_refused_and_then_taken_back_is_neither_sent_by_hand_nor_corrected_but_told_anew() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.carry(&house.due(at(0)).await[0], Attempt::Refused { error: "552".into() }, at(1)).await;
+    house.poll(1, "Created", at(2)).await;
+    let withdrawn = house.story(1).letters.remove(0);
+    assert_eq!((withdrawn.state.as_str(), withdrawn.attempts, withdrawn.settled), ("withdrawn", 1, Some(at(1))));
+    assert_eq!(withdrawn.error.as_deref(), Some("552"), "why nobody has it can still be seen");
+    assert_eq!(house.ledger.retry_letters(None, at(3)).await.unwrap(), 0);
+    assert_eq!(house.letters(1).len(), 1, "nobody was told anything that wants correcting");
+    house.post(1, "Paid", at(4)).await;
+    assert_eq!(house.letters(1), [letter(OWNER, "reported:paid", "waiting")]);
+    house.carry(&house.due(at(4)).await[0], Attempt::Sent, at(5)).await;
+    house.poll(1, "Created", at(6)).await;
+    assert_eq!(
+        house.letters(1),
+        [letter(OWNER, "corrected:created", "waiting"), letter(OWNER, "reported:paid", "sent")]
+    );
+}
+
+#[tokio::test]
+async fn a_claim_that_was_given_up_and_then_taken_back_may_have_arrived_and_is_corrected() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.carry(&house.due(at(0)).await[0], Attempt::GivenUp { error: "took too long".into() }, at(1)).await;
+    house.poll(1, "Created", at(2)).await;
+    assert_eq!(house.ledger.retry_letters(None, at(3)).await.unwrap(), 0);
+    assert_eq!(
+        house.letters(1),
+        [letter(OWNER, "corrected:created", "waiting"), letter(OWNER, "reported:paid", "withdrawn")]
+    );
+}
+
+#[tokio::test]
+async fn an_earlier_claim_that_could_not_be_told_falls_with_the_latest() {
+    let terms = Terms { notify_on: vec![Status::AwaitingDelivery, Status::Paid], ..reporting() };
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..terms }, |_| {});
+    house.post(1, "Awaiting Delivery", at(0)).await;
+    house.carry(&house.due(at(0)).await[0], Attempt::Refused { error: "552".into() }, at(1)).await;
+    house.post(1, "Paid", at(2)).await;
+    assert_eq!(
+        house.letters(1),
+        [letter(OWNER, "reported:awaiting-delivery", "refused"), letter(OWNER, "reported:paid", "waiting")],
+        "that has not been answered yet"
+    );
+    house.poll(1, "Created", at(3)).await;
+    assert_eq!(house.letters(1), [letter(OWNER, "reported:awaiting-delivery", "withdrawn")]);
+}
+
+#[tokio::test]
+async fn a_claim_that_could_not_be_told_before_it_was_confirmed_is_not_sent_by_hand_after_the_confirmation() {
+    for attempt in [Attempt::Refused { error: "552".into() }, Attempt::GivenUp { error: "451".into() }] {
+        for (announce, claim) in [(Announce::Reported, "reported:paid"), (Announce::Confirmed, "unconfirmed:paid")] {
+            let terms = Terms { announce, recipients: vec![OWNER.into()], ..reporting() };
+            let house = House::with(terms, |_| {});
+            house.post(1, "Paid", at(0)).await;
+            house.carry(&house.due(at(15 * 60)).await[0], attempt.clone(), at(15 * 60)).await;
+            house.poll(1, "Paid", at(15 * 60 + 1)).await;
+            assert_eq!(house.letters(1), [letter(OWNER, "paid", "waiting"), letter(OWNER, claim, "withdrawn")]);
+            assert_eq!(house.ledger.retry_letters(None, at(15 * 60 + 2)).await.unwrap(), 0);
+        }
+    }
 }
 
 #[tokio::test]
@@ -237,10 +302,33 @@ async fn a_letter_is_deferred_then_refused_or_given_up_then_retried() {
     assert!(states.contains(&("refused".into(), 2, Some("550".into()))));
     assert!(states.contains(&("given-up".into(), 2, Some("451".into()))));
     assert_eq!(house.ledger.retry_letters(Some(again[0].id), at(70)).await.unwrap(), 1);
-    assert_eq!(house.due(at(70)).await[0].id, again[0].id);
+    let retried = house.due(at(70)).await.remove(0);
+    assert_eq!((retried.id, retried.since, retried.attempts), (again[0].id, at(70), 0), "its days begin anew");
+    assert_eq!((retried.written, &retried.token), (at(0), &again[0].token), "but it is the same letter");
+    let listed = || house.story(1).letters.into_iter().find(|it| it.id == retried.id).unwrap().attempts;
+    assert_eq!(listed(), 2, "every try is told");
+    house.carry(&retried, Attempt::Deferred { until: at(71), error: "451".into() }, at(70)).await;
+    assert_eq!((house.due(at(71)).await[0].attempts, listed()), (1, 3));
     assert_eq!(house.ledger.retry_letters(None, at(71)).await.unwrap(), 2);
     assert_eq!(house.due(at(71)).await.len(), 2);
     assert_ne!(letters[0].token, letters[1].token);
+}
+
+#[tokio::test]
+async fn a_letter_that_was_tried_and_then_retried_counts_as_tried_until_it_is_written_anew() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    house.carry(&house.due(at(0)).await[0], Attempt::Deferred { until: at(60), error: "451".into() }, at(1)).await;
+    assert_eq!(house.ledger.retry_letters(None, at(2)).await.unwrap(), 1);
+    house.poll(1, "Created", at(3)).await;
+    assert_eq!(
+        house.letters(1),
+        [letter(OWNER, "corrected:created", "waiting"), letter(OWNER, "reported:paid", "withdrawn")],
+        "it may have arrived"
+    );
+    house.post(1, "Paid", at(4)).await;
+    let anew = house.due(at(4)).await.into_iter().find(|it| it.about.code() == "reported:paid").unwrap();
+    assert_eq!((anew.since, anew.attempts), (at(4), 0));
 }
 
 #[tokio::test]
