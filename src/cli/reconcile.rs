@@ -150,7 +150,7 @@ fn tell(ran: &Ran) {
     for (class, Moves { opened, kept, closed }) in moves {
         table.row([(*class).to_owned(), opened.to_string(), kept.to_string(), closed.to_string()]);
     }
-    table.print("everything adds up");
+    table.print("nothing new was found, and nothing was settled");
     output::line(match concluded {
         Concluded::Reported { letters: 0, need_you } => format!("{need_you} need you; there is nobody to write to"),
         Concluded::Reported { letters, need_you } => format!("{need_you} need you; letters written: {letters}"),

@@ -28,7 +28,10 @@ pub fn is_plain(headers: &HeaderMap, wanted: &str) -> bool {
     });
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let plain = codings.next().is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
-    let identity = |coding: &HeaderValue| matches!(coding.as_bytes().trim_ascii(), b"" | b"identity");
+    let identity = |coding: &HeaderValue| {
+        let coding = coding.as_bytes().trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    };
     is_wanted && plain && codings.next().is_none() && headers.get_all(CONTENT_ENCODING).iter().all(identity)
 }
 

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
-use crate::domain::{Timestamp, masked};
+use crate::domain::{Refusal, Timestamp, masked};
 use crate::http::{self, BodyError, Cidr, HeardOut, Response};
 use crate::ledger::{Admission, Arrival, Ledger, LedgerError, Refused};
 use crate::protocol::{Integration, Integrations, Post, Rejection};
@@ -175,7 +175,7 @@ impl Receiver {
         }
     }
 
-    /// Keeps a post that is not to be believed, unless this peer has sent too many.
+    /// Keeps a post that is not to be believed, unless this peer has sent too many that prove nothing.
     async fn refuse(
         &self,
         integration: &Integration,
@@ -184,19 +184,23 @@ impl Receiver {
         at: Timestamp,
         body: &[u8],
     ) -> Verdict {
-        if let Err(wait) = self.flood.admit(peer, Instant::now()) {
-            return Verdict::Flood(wait);
-        }
         let reason = rejection.to_string();
         let verdict = Verdict::of(&rejection);
         let (kind, about) = rejection.kept_as();
-        tracing::warn!(integration = %integration.name, %peer, kind = kind.code(), reason, "post refused, kept in quarantine");
-        let refused =
-            Refused { integration: integration.name.clone(), at, arrival, kind, reason, about, body: body.to_vec() };
-        match self.ledger.refuse(refused, Arc::clone(&integration.terms)).await {
-            Ok(()) => verdict,
-            Err(error) => Verdict::NotStored(error),
+        // What is authentic is no stranger's nonsense, however odd it is.
+        if kind != Refusal::Suspect
+            && let Err(wait) = self.flood.admit(peer, Instant::now())
+        {
+            return Verdict::Flood(wait);
         }
+        let name = integration.name.clone();
+        let refused =
+            Refused { integration: name, at, arrival, kind, reason: reason.clone(), about, body: body.to_vec() };
+        if let Err(error) = self.ledger.refuse(refused, Arc::clone(&integration.terms)).await {
+            return Verdict::NotStored(error);
+        }
+        tracing::warn!(integration = %integration.name, %peer, kind = kind.code(), reason, "post refused, kept in quarantine");
+        verdict
     }
 }
 

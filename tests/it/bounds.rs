@@ -99,6 +99,9 @@ async fn a_flood_of_forgeries_is_answered_429_while_genuine_posts_of_the_same_pe
         assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
     }
     assert_eq!(house.quarantine().len(), 5);
+    let odd = PostSpec::status("Paid").field("amount", "2.5e1");
+    assert_eq!(house.post(&payment, &odd).await, 200, "it is authentic");
+    assert_eq!(house.quarantine()[5].0, "suspect");
 }
 
 #[tokio::test(flavor = "multi_thread")]

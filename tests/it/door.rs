@@ -243,7 +243,7 @@ async fn another_media_type_or_a_compressed_body_is_answered_415() {
     assert!(house.payments_json(&[]).is_empty());
     for headers in [
         &["Content-Type: Application/X-WWW-Form-Urlencoded; charset=UTF-8"][..],
-        &[FORM, "Content-Encoding: identity"],
+        &[FORM, "Content-Encoding: Identity"],
         &[],
     ] {
         assert_empty(&ask(house.public, "POST", "/paynow/shop", headers, body.as_bytes()).await, 200);
