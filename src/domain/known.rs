@@ -103,7 +103,7 @@ impl Known {
         let undoes_money = self.proven.is_some_and(Status::has_had_money) && !seen.status.has_had_money();
         let holds = verdict == Seen::Unknown || (verdict == Seen::Regress && (!claim_was_unproven || undoes_money));
         if holds {
-            let (plan, last) = self.asked_in_vain(terms, now);
+            let (plan, last) = self.nothing_new(terms, now);
             let finding = if verdict == Seen::Unknown {
                 unknown_word(seen)
             } else {
@@ -128,9 +128,10 @@ impl Known {
             return Decision::quiet(Outcome::Agreed, before.clone(), plan);
         }
         let differences = before.facts.differences(&seen.facts);
+        let other_facts = !differences.is_empty();
         let moved = before.status != seen.status;
-        if !moved && !claim_was_unproven && differences.is_empty() {
-            let (plan, last) = self.asked_in_vain(terms, now);
+        if !moved && !claim_was_unproven && !other_facts {
+            let (plan, last) = self.nothing_new(terms, now);
             return Decision {
                 findings: last.into_iter().collect(),
                 settled: &[Class::StatusMismatch],
@@ -139,7 +140,7 @@ impl Known {
         }
 
         let payment = before.moved(seen);
-        let outcome = match (retracted || !differences.is_empty(), moved) {
+        let outcome = match (retracted || other_facts, moved) {
             (true, _) => Outcome::Corrected,
             (false, true) => Outcome::Moved,
             (false, false) => Outcome::Confirmed,
@@ -152,17 +153,18 @@ impl Known {
         findings.extend(paid_late(before.status, seen.status));
         let mut withdrawn = vec![NoticeKind::Unconfirmed(before.status)];
         let mut notices = Vec::new();
-        if retracted {
+        if retracted || other_facts {
             withdrawn.push(NoticeKind::Reported(before.status));
-            let kind = NoticeKind::Corrected(payment.status);
-            notices.push(Notice { kind, due: now, condition: Condition::IfToldMore(payment.status) });
+        }
+        let (correct, condition) = match (other_facts, retracted) {
+            (true, _) => (Some(Condition::IfTold), Condition::UnlessTold),
+            (false, true) => (Some(Condition::IfToldMore(payment.status)), Condition::UnlessToldMore(payment.status)),
+            (false, false) => (None, Condition::UnlessReported(payment.status)),
+        };
+        if let Some(condition) = correct {
+            notices.push(Notice { kind: NoticeKind::Corrected(payment.status), due: now, condition });
         }
         if terms.notify_on.contains(&payment.status) {
-            let condition = if retracted {
-                Condition::UnlessToldMore(payment.status)
-            } else {
-                Condition::UnlessReported(payment.status)
-            };
             notices.push(Notice { kind: NoticeKind::Reached(payment.status), due: now, condition });
         }
         Decision {
@@ -184,22 +186,31 @@ impl Known {
         now: Timestamp,
         retry_after: Option<Duration>,
     ) -> (PollPlan, Option<Finding>) {
-        let (mut plan, last) = self.asked_in_vain(terms, now);
+        let payment = &self.payment;
+        let mut plan = terms.schedule.after_silence(&self.plan, &payment.key, payment.status, payment.trust, now);
+        let last = self.found_at_end(&plan, terms);
         if let (Some(due), Some(wait)) = (plan.due, retry_after) {
             plan.due = Some(due.max(now + wait));
         }
         (plan, last)
     }
 
-    /// The next date on the schedule after a poll that changed nothing, and the finding at its end.
-    fn asked_in_vain(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
+    /// The next date on the schedule after an answer that changed nothing, and the finding at its end.
+    fn nothing_new(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
         let payment = &self.payment;
         let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
+        let last = self.found_at_end(&plan, terms);
+        (plan, last)
+    }
+
+    /// What is found if `next` is the end of the schedule.
+    fn found_at_end(&self, next: &PollPlan, terms: &Terms) -> Option<Finding> {
+        let payment = &self.payment;
         // A run asks beyond the schedule; what stands at its end was said when it came.
         let said = self.plan.pace == Pace::Watch
             && self.plan.asked.is_some_and(|at| terms.schedule.is_over(&self.plan, payment.status, payment.trust, at));
-        let open_end = plan.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
-        (plan, open_end.then(|| payment.left_open()))
+        let open_end = next.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
+        open_end.then(|| payment.left_open())
     }
 }
 

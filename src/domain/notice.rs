@@ -60,6 +60,10 @@ impl fmt::Display for NoticeKind {
 pub enum Condition {
     /// Whatever was said before.
     Always,
+    /// Only someone to whom a letter about the payment has gone out, or may have, and who was not corrected since.
+    IfTold,
+    /// Everyone else.
+    UnlessTold,
     /// Only someone whom a letter has told of a claim beyond this state, and who was not corrected since.
     IfToldMore(Status),
     /// Everyone else.

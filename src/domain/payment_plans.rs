@@ -3,6 +3,23 @@
 use super::*;
 
 #[test]
+fn a_doubt_about_what_is_confirmed_lasts_until_the_gateway_has_answered() {
+    for word in [Status::Pending, Status::Unknown] {
+        let mut life = Life::confirmed(Status::Paid);
+        assert_eq!(life.payment().status, Status::Paid);
+        life.post(word);
+        for _ in 0..3 {
+            let known = life.known.as_mut().unwrap();
+            let due = known.plan.due.unwrap();
+            known.plan = known.unanswered(&life.terms, due, None).0;
+            assert_eq!(known.plan.pace, Pace::Confirm);
+        }
+        assert!(life.known.as_ref().unwrap().plan.due.is_some());
+        assert_eq!(life.poll(Status::Paid).plan.due, None);
+    }
+}
+
+#[test]
 fn held_money_is_watched_and_settled_money_is_not() {
     for (status, watched) in [(Status::AwaitingDelivery, true), (Status::Disputed, true), (Status::Paid, false)] {
         let plan = Life::confirmed(status).known.unwrap().plan;

@@ -94,7 +94,7 @@ impl PollSchedule {
         PollPlan { due: self.step_due(&plan, key, status, trust, now), ..plan }
     }
 
-    /// The gateway was asked at `now` and nothing changed, for whatever reason: when to ask again.
+    /// The gateway was asked at `now` and nothing changed: when to ask again.
     ///
     /// `due` is `None` in the result when the schedule has come to its end.
     pub fn after_poll(
@@ -118,6 +118,28 @@ impl PollSchedule {
             return PollPlan { due: self.step_due(&watched, key, status, trust, now), ..watched };
         }
         PollPlan { due: self.step_due(&asked, key, status, trust, now), ..asked }
+    }
+
+    /// The gateway was asked at `now` and gave no answer: when to ask again. A doubt about what it has confirmed is kept
+    /// up like a payment that is not paid yet, as only an answer ends it.
+    pub fn after_silence(
+        &self,
+        plan: &PollPlan,
+        key: &GatewayKey,
+        status: Status,
+        trust: Trust,
+        now: Timestamp,
+    ) -> PollPlan {
+        let asked = PollPlan { attempt: plan.attempt.saturating_add(1), asked: Some(now), ..*plan };
+        if asked.pace == Pace::Confirm && trust == Trust::Confirmed {
+            let hurried = u32::try_from(self.confirm.len()).unwrap_or(u32::MAX);
+            let wait = usize::try_from(asked.attempt).ok().and_then(|tried| self.confirm.get(tried).copied());
+            let wait = wait.or_else(|| rung(&self.pending, asked.attempt.saturating_sub(hurried), asked.since, now));
+            if let Some(wait) = wait {
+                return PollPlan { due: Some(now + spread(wait, key.as_str(), asked.attempt)), ..asked };
+            }
+        }
+        self.after_poll(plan, key, status, trust, now)
     }
 
     /// Whether a payment that stands so has no rung left, whoever asks beyond the schedule.

@@ -142,6 +142,10 @@ const TOLD: &str = "state IN ('waiting', 'sent')";
 /// What may have: also what was withdrawn while it was tried.
 const PERHAPS_TOLD: &str = "(state IN ('waiting', 'sent') OR (state = 'withdrawn' AND settled IS NULL))";
 
+/// What has left us, or may have, as the payment then was: what still waits untried will tell it as it is.
+const GONE_OUT: &str = "(state = 'sent' OR (state = 'waiting' AND attempts > 0) \
+     OR (state = 'withdrawn' AND settled IS NULL))";
+
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(
     connection: &Connection,
@@ -175,6 +179,8 @@ fn wanted(
     };
     Ok(match condition {
         Condition::Always => true,
+        Condition::IfTold => told(GONE_OUT, &|_| true)?,
+        Condition::UnlessTold => !told(GONE_OUT, &|_| true)?,
         Condition::IfToldMore(status) => told(PERHAPS_TOLD, &more_than(status))?,
         Condition::UnlessToldMore(status) => !told(PERHAPS_TOLD, &more_than(status))?,
         Condition::UnlessReported(status) => !told(TOLD, &|kind| kind == NoticeKind::Reported(status))?,

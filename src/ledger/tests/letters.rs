@@ -343,3 +343,20 @@ async fn a_letter_that_was_sent_or_whose_time_has_not_come_is_not_retried() {
     house.settle(&sent, Attempt::GivenUp { error: "late".into() }, at(5)).await;
     assert_eq!(house.letters(1), [letter(OWNER, "paid", "sent")], "what was sent stays sent");
 }
+
+#[tokio::test]
+async fn who_was_told_another_amount_than_the_gateways_is_corrected_and_who_was_not_is_told_the_right_one() {
+    let house = House::with(reporting(), |_| {});
+    house.hear(&message(1, "Paid", "41.00"), at(0), Admission::Wait).await.unwrap();
+    let sent = house.due(at(0)).await.remove(0);
+    house.carry(&sent, Attempt::Sent, at(1)).await;
+    assert_eq!(house.poll(1, "Paid", at(2)).await, Outcome::Corrected);
+    let other = if sent.recipient == OWNER { BOOKS } else { OWNER };
+    let mut expected = [
+        letter(&sent.recipient, "corrected:paid", "waiting"),
+        letter(&sent.recipient, "reported:paid", "sent"),
+        letter(other, "paid", "waiting"),
+    ];
+    expected.sort();
+    assert_eq!(house.letters(1), expected);
+}
