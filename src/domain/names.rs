@@ -50,8 +50,7 @@ name!(
 );
 
 name!(
-    /// The merchant's own word for an order. Need not be unique. Whoever reads one takes the blanks around it away first:
-    /// some of the gateway's own implementations do, others do not.
+    /// The merchant's own word for an order, byte for byte as decoded from the wire. Need not be unique.
     Reference,
     "must be 1 to 255 bytes without control characters",
     |text| (1..=255).contains(&text.len()) && printable(text)

@@ -115,27 +115,35 @@ pub struct Difference {
 }
 
 impl Facts {
-    /// The fields that both sides state, differently.
+    /// The fields that both sides state, differently. Blanks around a reference are no difference: the gateways'
+    /// own implementations trim them or not.
     pub fn differences(&self, seen: &Self) -> Vec<Difference> {
-        fn differ(field: &'static str, known: Option<String>, seen: Option<String>) -> Option<Difference> {
-            let (known, seen) = (known?, seen?);
-            (known != seen).then_some(Difference { field, known, seen })
-        }
-        fn text<T: ToString>(value: Option<&T>) -> Option<String> {
-            value.map(ToString::to_string)
-        }
         if self == seen {
             return Vec::new();
         }
-        [
-            differ("reference", text(self.reference.as_ref()), text(seen.reference.as_ref())),
-            differ("gateway_reference", text(self.gateway_reference.as_ref()), text(seen.gateway_reference.as_ref())),
-            differ("amount", text(self.amount.as_ref()), text(seen.amount.as_ref())),
-            differ("amount_paid", text(self.amount_paid.as_ref()), text(seen.amount_paid.as_ref())),
-        ]
-        .into_iter()
-        .flatten()
+        let both = self.fields().into_iter().zip(seen.fields());
+        both.filter_map(|((field, known), (_, seen))| {
+            let (known, seen) = (known?, seen?);
+            (known != seen).then_some(Difference { field, known, seen })
+        })
         .collect()
+    }
+
+    /// The fields that are stated, each in the words of a finding: `amount 25.00`.
+    pub fn stated(&self) -> impl Iterator<Item = String> {
+        self.fields().into_iter().filter_map(|(field, value)| Some(format!("{field} {}", value?)))
+    }
+
+    fn fields(&self) -> [(&'static str, Option<String>); 4] {
+        fn text<T: ToString>(value: Option<&T>) -> Option<String> {
+            value.map(ToString::to_string)
+        }
+        [
+            ("reference", self.reference.as_ref().map(|it| it.as_str().trim().to_owned())),
+            ("gateway_reference", text(self.gateway_reference.as_ref())),
+            ("amount", text(self.amount.as_ref())),
+            ("amount_paid", text(self.amount_paid.as_ref())),
+        ]
     }
 
     /// These facts, with everything `seen` states taken from it.

@@ -86,9 +86,9 @@ impl Payment {
     }
 
     /// This payment where it stands, with the base fields that only `seen` states: a reference may be missing from one
-    /// message and stand in the next, older ones included. What is known already stays.
+    /// message and stand in the next, older ones included.
     pub(super) fn completed(&self, seen: &Observation) -> Self {
-        let facts = seen.facts.updated_by(&self.facts);
+        let facts = self.facts_after(seen);
         let last_changed = if facts == self.facts { self.last_changed } else { seen.at };
         Self { facts, last_changed, posted: self.posted_after(seen), ..self.clone() }
     }
@@ -96,7 +96,7 @@ impl Payment {
     /// This payment with everything `seen` says taken over, as far as its channel is to be trusted.
     pub(super) fn moved(&self, seen: &Observation) -> Self {
         Self {
-            facts: self.facts.updated_by(&seen.facts),
+            facts: self.facts_after(seen),
             status: seen.status,
             wire_status: seen.wire_status.clone(),
             trust: seen.channel.trust(),
@@ -105,6 +105,14 @@ impl Payment {
             paid_at: self.paid_at.or(Some(seen.at)).filter(|_| seen.status.has_had_money()),
             last_changed: seen.at,
             ..self.clone()
+        }
+    }
+
+    /// The base fields once `seen` is told: what the gateway answers replaces what is known, what it posts adds to it.
+    fn facts_after(&self, seen: &Observation) -> Facts {
+        match seen.channel {
+            Channel::Poll | Channel::Trace => self.facts.updated_by(&seen.facts),
+            Channel::Post | Channel::Button | Channel::Import => seen.facts.updated_by(&self.facts),
         }
     }
 

@@ -110,6 +110,16 @@ fn a_post_that_contradicts_the_base_fields_goes_to_quarantine_with_findings_and_
 }
 
 #[test]
+fn blanks_around_a_reference_contradict_nothing_and_a_post_does_not_change_them() {
+    let mut life = Life::confirmed(Status::Created);
+    let mut padded = seen(Channel::Post, Status::Paid, life.now);
+    padded.facts.reference = Some(Reference::parse(" INV-32 ").unwrap());
+    let decision = life.hear(&padded);
+    assert_eq!((decision.outcome, decision.payment.facts), (Outcome::Moved, facts("25.00")));
+    assert_eq!((life.poll(Status::Paid).outcome, life.payment().facts.clone()), (Outcome::Confirmed, facts("25.00")));
+}
+
+#[test]
 fn a_repeated_or_older_post_completes_what_is_known_and_replaces_nothing_of_it() {
     let by = |method: &str| Facts { method: Some(Method::parse(method).unwrap()), ..facts("25.00") };
     for word in [Status::Paid, Status::Pending, Status::Unknown] {
@@ -194,7 +204,9 @@ fn the_ledger_follows_the_poll_where_a_post_was_recut() {
         findings,
         [("gateway_reference 35216224", "gateway_reference 3521622"), ("amount 25.00", "amount 41.00")]
     );
-    assert_eq!(kinds(&decision), [NoticeKind::Reached(Status::Paid)]);
+    let told: Vec<_> = decision.notices.iter().map(|notice| (notice.kind, notice.condition)).collect();
+    let corrected = (NoticeKind::Corrected(Status::Paid), Condition::IfTold);
+    assert_eq!(told, [corrected, (NoticeKind::Reached(Status::Paid), Condition::UnlessTold)]);
 }
 
 #[test]

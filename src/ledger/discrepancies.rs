@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::rows::{self, millis};
 use super::snapshot::Case;
 use super::writer::Desk;
-use crate::domain::{Class, Finding, GatewayKey, IntegrationName, Mode, Reference, Severity, Standing, Timestamp};
+use crate::domain::{
+    Class, Facts, Finding, GatewayKey, IntegrationName, Mode, Reference, Severity, Standing, Timestamp,
+};
 
 /// A finding as the ledger keeps it.
 #[derive(Clone, Debug)]
@@ -218,23 +220,50 @@ pub(super) fn settle(
 ) -> rusqlite::Result<()> {
     for class in classes {
         let payment = (!class.is_about_integration()).then_some(payment);
-        // Looked for first: an UPDATE that may change its own index gathers what it finds in a table, even of nothing.
-        let found: rusqlite::Result<Vec<i64>> = desk
-            .connection
-            .prepare_cached(
-                "SELECT id FROM discrepancy WHERE state = 'open' AND integration_id = ?1 AND class = ?2 \
-                 AND payment_id IS ?3",
-            )?
-            .query_map(params![integration, class, payment], |row| row.get(0))?
-            .collect();
-        for finding in found? {
-            desk.connection
-                .prepare_cached(
-                    "UPDATE discrepancy SET state = 'resolved', resolved = ?2, \
-                     resolution = 'settled by the gateway''s answer' WHERE id = ?1",
-                )?
-                .execute(params![finding, millis(now)])?;
+        settle_such(desk, (integration, *class, payment), now, |_| true)?;
+    }
+    Ok(())
+}
+
+/// Closes open findings that a post contradicted what was known of a payment, where it has turned out to be right: it
+/// said what the gateway says now.
+pub(super) fn settle_borne_out(
+    desk: &Desk<'_>,
+    integration: i64,
+    payment: i64,
+    facts: &Facts,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let such = (integration, Class::ContradictingPost, Some(payment));
+    settle_such(desk, such, now, |found| facts.stated().any(|stated| stated == found))
+}
+
+/// Closes the open findings of one class about a payment, or about the integration, as far as what was found is such.
+fn settle_such(
+    desk: &Desk<'_>,
+    (integration, class, payment): (i64, Class, Option<i64>),
+    now: Timestamp,
+    is_such: impl Fn(&str) -> bool,
+) -> rusqlite::Result<()> {
+    // Looked for first: an UPDATE that may change its own index gathers what it finds in a table, even of nothing.
+    let mut open = desk.connection.prepare_cached(
+        "SELECT id, found FROM discrepancy WHERE state = 'open' AND integration_id = ?1 AND class = ?2 \
+         AND payment_id IS ?3",
+    )?;
+    let mut open = open.query(params![integration, class, payment])?;
+    let mut settled: Vec<i64> = Vec::new();
+    while let Some(row) = open.next()? {
+        if is_such(row.get_ref(1)?.as_str()?) {
+            settled.push(row.get(0)?);
         }
+    }
+    for finding in settled {
+        desk.connection
+            .prepare_cached(
+                "UPDATE discrepancy SET state = 'resolved', resolved = ?2, \
+                 resolution = 'settled by the gateway''s answer' WHERE id = ?1",
+            )?
+            .execute(params![finding, millis(now)])?;
     }
     Ok(())
 }

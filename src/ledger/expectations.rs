@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{self, millis};
@@ -108,6 +109,9 @@ pub(super) const EXPECTATION: &str = "expectation.id, integration.name, expectat
 /// How many columns [`EXPECTATION`] has.
 pub(super) const EXPECTATION_COLUMNS: usize = 10;
 
+/// For how long nobody asks by trace while there is a poll URL to ask at.
+const TRACED_LATER: TimeDelta = TimeDelta::hours(1);
+
 /// Stores what is expected, and begins to look for it.
 fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::Result<Expected> {
     let Booking { expected, proof, terms, on_conflict } = booking;
@@ -126,16 +130,21 @@ fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::R
         // The books may come after the money.
         None => traces::paying(desk, integration, &expected.reference)?,
     };
+    let look = match (&expected.poll_url, payment) {
+        (Some(_), _) => Some(now + TRACED_LATER),
+        (None, Some(_)) => None,
+        (None, None) => Some(now),
+    };
     desk.connection
         .prepare_cached(
             "INSERT INTO expectation (integration_id, reference, amount, currency, mode, created, due, poll_url, trace, \
              payment_id, trace_due, trace_since) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-             iif(?10 IS NULL AND ?9 IS NOT NULL, ?11, NULL), iif(?9 IS NOT NULL, ?11, NULL)) \
+             iif(?9 IS NOT NULL, ?13, NULL), iif(?9 IS NOT NULL, ?11, NULL)) \
              ON CONFLICT DO UPDATE SET amount = excluded.amount, currency = excluded.currency, \
              due = coalesce(excluded.due, due), poll_url = coalesce(excluded.poll_url, poll_url), \
              payment_id = coalesce(excluded.payment_id, iif(?12, NULL, payment_id)), \
-             trace_due = CASE WHEN coalesce(excluded.payment_id, iif(?12, NULL, payment_id)) IS NOT NULL THEN NULL \
-             WHEN ?12 OR trace IS NULL THEN excluded.trace_due ELSE trace_due END, \
+             trace_due = CASE WHEN ?12 OR trace IS NULL THEN excluded.trace_due \
+             WHEN excluded.payment_id IS NOT NULL THEN iif(trace_due IS NULL, NULL, ?13) ELSE trace_due END, \
              trace_attempt = iif(?12, 0, trace_attempt), traced = iif(?12, NULL, traced), \
              trace_answer = iif(?12, NULL, trace_answer), \
              trace_since = iif(?12 OR trace IS NULL, excluded.trace_since, trace_since), \
@@ -154,6 +163,7 @@ fn expect(desk: &mut Desk<'_>, booking: &Booking, now: Timestamp) -> rusqlite::R
             payment,
             millis(now),
             anew,
+            look.map(millis),
         ])?;
     if expected.trace.is_some() {
         desk.wake_poller();

@@ -84,6 +84,9 @@ pub(super) fn record(
     if matches!(seen.channel, Channel::Poll | Channel::Trace) {
         polls::log(desk, id, decision.outcome.code(), seen.status.code(), seen.at)?;
         discrepancies::settle(desk, integration, id, &Class::SETTLED_BY_AN_ANSWER, seen.at)?;
+        if news {
+            discrepancies::settle_borne_out(desk, integration, id, &decision.payment.facts, seen.at)?;
+        }
     }
     outbox::withdraw(desk, id, &decision.withdrawn)?;
     outbox::write(desk, (id, known.is_none()), &decision.notices, &terms.recipients, seen.at)?;
@@ -96,6 +99,8 @@ pub(super) fn record(
         count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
         if decision.payment.stands_paid() {
             traces::paid(desk, integration, id, &decision.payment)?;
+        } else if decision.payment.status.is_dead() {
+            traces::given_up(desk, id, seen.at)?;
         }
     }
     Ok(Recorded { outcome: decision.outcome, status: decision.payment.status, kept })

@@ -3,10 +3,19 @@
 
 use crate::domain::{Status, Trust};
 
+/// What `str::trim` takes away, but for the control characters that no reference has: as text of SQL. SQLite's own
+/// `trim` takes spaces alone.
+const BLANKS: &str = "'\u{20}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\u{2007}\u{2008}\
+     \u{2009}\u{200a}\u{202f}\u{205f}\u{3000}'";
+
 /// The condition that the row `payment` is a payment for the order of the row `order`. Until the gateway has named a
-/// reference, the poll URL alone says so.
+/// reference, the poll URL alone says so; from then on blanks around it are all by which the two may differ.
 pub(super) fn carries(payment: &str, order: &str) -> String {
-    format!("({payment}.reference IS NULL OR {payment}.reference = {order}.reference)")
+    // Equal as they stand, nearly always: that is cheaper to see.
+    format!(
+        "({payment}.reference IS NULL OR {payment}.reference = {order}.reference \
+         OR trim({payment}.reference, {BLANKS}) = trim({order}.reference, {BLANKS}))"
+    )
 }
 
 /// The condition that no payment stands for the order of the row of `expectation`.
@@ -42,4 +51,20 @@ fn has_proven_money(payment: &str) -> String {
         Trust::Confirmed.code(),
         money.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BLANKS;
+    use crate::domain::Reference;
+
+    #[test]
+    fn blanks_are_those_that_every_other_comparison_trims() {
+        let mut blanks = (char::MIN..=char::MAX)
+            .filter(|c| c.is_whitespace() && Reference::parse(&c.to_string()).is_ok())
+            .collect::<String>();
+        blanks.insert(0, '\'');
+        blanks.push('\'');
+        assert_eq!(BLANKS, blanks);
+    }
 }

@@ -66,12 +66,11 @@ pub(super) fn due(
         .collect()
 }
 
-/// A payment that was given up may not be the one the shop began last, so it ends no search. Of several, one that was
-/// paid is the one.
+/// A payment without money may not be the one the shop began last, so it ends no search.
 pub(super) const DUE: &str = "SELECT expectation.id, integration.name, expectation.reference, trace, trace_due, \
      (SELECT payment.id FROM payment INDEXED BY payment_by_reference WHERE payment.reference = expectation.reference \
      AND payment.integration_id = expectation.integration_id \
-     AND status NOT IN ('cancelled', 'failed', 'expired', 'abandoned') ORDER BY paid_at IS NULL, payment.id DESC LIMIT 1) \
+     AND paid_at IS NOT NULL ORDER BY payment.id DESC LIMIT 1) \
      FROM expectation INDEXED BY expectation_by_trace_due \
      CROSS JOIN integration ON integration.id = expectation.integration_id \
      WHERE trace_due <= ?1 AND integration.name IN (SELECT value FROM json_each(?3)) ORDER BY trace_due LIMIT ?2";
@@ -107,8 +106,8 @@ pub(super) fn found(
 pub(super) fn paid(desk: &Desk<'_>, integration: i64, id: i64, payment: &Payment) -> rusqlite::Result<()> {
     desk.connection
         .prepare_cached(&format!(
-            "UPDATE expectation SET payment_id = ?3, trace_due = NULL WHERE integration_id = ?1 AND reference = ?2 \
-             AND {}",
+            "UPDATE expectation SET payment_id = iif({0}, ?3, payment_id), trace_due = NULL \
+             WHERE integration_id = ?1 AND reference = ?2 AND (trace_due IS NOT NULL OR {0})",
             ties::untied()
         ))?
         .execute(params![integration, payment.facts.reference, id])?;
@@ -126,11 +125,24 @@ pub(super) fn paying(desk: &Desk<'_>, integration: i64, reference: &Reference) -
         .optional()
 }
 
+/// `payment` has been given up: perhaps it is not the one that the shop began last, so the order is looked for by its
+/// trace at once.
+pub(super) fn given_up(desk: &mut Desk<'_>, payment: i64, now: Timestamp) -> rusqlite::Result<()> {
+    let sooner = desk
+        .connection
+        .prepare_cached("UPDATE expectation SET trace_due = ?2 WHERE payment_id = ?1 AND trace_due > ?2")?
+        .execute(params![payment, millis(now)])?;
+    if sooner > 0 {
+        desk.wake_poller();
+    }
+    Ok(())
+}
+
 /// The payment has come by itself: nothing is left to look for.
 pub(super) fn came(desk: &Desk<'_>, order: i64, payment: i64) -> rusqlite::Result<()> {
     desk.connection
         .prepare_cached(&format!(
-            "UPDATE expectation SET payment_id = ?2, trace_due = NULL WHERE id = ?1 AND {}",
+            "UPDATE expectation SET payment_id = iif({}, ?2, payment_id), trace_due = NULL WHERE id = ?1",
             ties::untied()
         ))?
         .execute(params![order, payment])?;
@@ -141,7 +153,7 @@ pub(super) fn came(desk: &Desk<'_>, order: i64, payment: i64) -> rusqlite::Resul
 pub(super) fn untraced(desk: &Desk<'_>, asked: &Untraced, terms: &Terms) -> rusqlite::Result<()> {
     let mut plan = desk.connection.prepare_cached(
         "SELECT trace_attempt + 1, coalesce(trace_since, ?3) FROM expectation WHERE id = ?1 AND trace = ?2 \
-         AND payment_id IS NULL",
+         AND trace_due IS NOT NULL",
     )?;
     let mut found = plan.query(params![asked.id, asked.trace, millis(asked.at)])?;
     let Some(row) = found.next()? else { return Ok(()) };

@@ -126,16 +126,40 @@ async fn another_trace_is_another_attempt_and_the_answer_to_the_first_says_nothi
 }
 
 #[tokio::test]
-async fn a_poll_url_that_comes_later_ends_the_search_by_trace() {
+async fn while_there_is_a_poll_url_nobody_asks_by_trace_for_an_hour_unless_its_payment_is_given_up() {
     let house = House::new();
     house.expect(order(1, Some("T-1")), at(0)).await;
     let url = format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1));
     let poll_url = PollUrl::stored(&url);
     assert!(poll_url.is_some());
     assert_eq!(house.expect(Expectation { poll_url, ..order(1, None) }, at(1)).await, Expected::Known);
-    assert!(house.due_traces(at(9_999_999)).await.is_empty());
+    let hour = 60 * 60;
+    assert!(house.due_traces(at(hour)).await.is_empty());
+    assert_eq!(house.due_traces(at(1 + hour)).await.len(), 1);
     let story = house.story(1);
     assert_eq!((story.known.plan.due, story.events[0].evidence.as_str()), (Some(at(1)), "none"));
+
+    house.poll(1, "Cancelled", at(2)).await;
+    let due = house.due_traces(at(2)).await.remove(0);
+    house.untraced(due.id, "T-1", "not-found", at(2)).await;
+    assert!(house.trace_due() > Some(at(2).timestamp_millis()), "not for ever");
+    house.poll(1, "Paid", at(3)).await;
+    assert_eq!(house.trace_due(), None, "there is nothing to look for");
+}
+
+#[tokio::test]
+async fn a_trace_that_comes_later_is_asked_by_at_once_and_a_payment_without_money_ends_no_search() {
+    let house = House::new();
+    let url = format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1));
+    house.expect(Expectation { poll_url: PollUrl::stored(&url), ..order(1, None) }, at(0)).await;
+    house.poll(1, "Created", at(1)).await;
+    house.expect(order(1, Some("T-1")), at(2)).await;
+    let due = house.due_traces(at(2)).await.remove(0);
+    assert_eq!(due.payment, None);
+    house.post(1, "Paid", at(3)).await;
+    let due = house.due_traces(at(3)).await.remove(0);
+    house.ledger.came(due.id, due.payment.unwrap()).await.unwrap();
+    assert_eq!(house.trace_due(), None);
 }
 
 #[tokio::test]
@@ -265,6 +289,22 @@ async fn an_order_is_not_paid_by_the_payment_of_another_though_both_name_its_pol
 }
 
 #[tokio::test]
+async fn blanks_around_a_reference_make_it_no_other_order() {
+    let house = House::new();
+    let poll_url = PollUrl::stored(&format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1)));
+    let reference = Reference::parse(" INV-1\u{a0}").unwrap();
+    house.expect(Expectation { reference, poll_url, ..order(1, None) }, at(0)).await;
+    house.poll(1, "Paid", at(1)).await;
+    let mut open = 0;
+    let each = |_| {
+        open += 1;
+        true
+    };
+    house.ledger.reader().expectations(Orders::Open, each).unwrap();
+    assert_eq!(open, 0);
+}
+
+#[tokio::test]
 async fn an_order_is_paid_once_more_than_a_post_says_so_and_stays_paid_when_the_money_goes_back() {
     let house = House::new();
     house.expect(order(1, None), at(0)).await;
@@ -275,7 +315,7 @@ async fn an_order_is_paid_once_more_than_a_post_says_so_and_stays_paid_when_the_
             true
         };
         house.ledger.reader().expectations(Orders::Open, each).unwrap();
-        let day = super::reports::order(Days::one(at(0).date_naive(), chrono_tz::UTC));
+        let day = reports::order(Days::one(at(0).date_naive(), chrono_tz::UTC));
         let report = house.ledger.reader().count_report(day, at(60)).await.unwrap().report;
         assert_eq!(report.orders.unwrap().unpaid, open);
         open

@@ -194,3 +194,17 @@ async fn refused_posts_are_listed_newest_first_by_every_filter() {
     assert_eq!(listed(&QuarantineFilter { integration: Some("stall".into()), ..all() }), [0_i64; 0]);
     assert_eq!(listed(&QuarantineFilter { integration: Some("shop".into()), ..all() }), [3, 2, 1]);
 }
+
+#[tokio::test]
+async fn a_post_that_contradicts_a_recut_one_is_no_finding_once_the_gateway_bears_it_out() {
+    let house = House::new();
+    house.hear(&message(1, "Paid", "41.00"), at(0), Admission::Wait).await.unwrap();
+    assert_eq!(house.post(1, "Paid", at(1)).await, Outcome::Contradicted);
+    let open = || {
+        let found = house.story(1).discrepancies.into_iter().filter(|it| it.state == "open");
+        found.map(|it| (it.expected, it.found)).collect::<Vec<_>>()
+    };
+    assert_eq!(open(), [("amount 41.00".into(), "amount 25.00".into())]);
+    assert_eq!(house.poll(1, "Paid", at(2)).await, Outcome::Corrected);
+    assert_eq!(open(), [("amount 25.00".into(), "amount 41.00".into())], "what was wrong is told, and only that");
+}

@@ -71,7 +71,7 @@ fn external_id(text: &str) -> Result<Reference, String> {
     if text.chars().count() > EXTERNAL_ID {
         return Err(format!("must be at most {EXTERNAL_ID} characters"));
     }
-    Reference::parse(text.trim()).map_err(|error| error.to_string())
+    Reference::parse(text).map_err(|error| error.to_string())
 }
 
 fn modified_at(text: &str) -> Result<SaidAt, String> {

@@ -52,7 +52,7 @@ impl StatusUpdate {
         let wire_status = field(fields, "status", |text| WireStatus::parse(text.trim()))?;
         Ok(Self {
             facts: Facts {
-                reference: Some(field(fields, "reference", |text| Reference::parse(text.trim()))?),
+                reference: Some(field(fields, "reference", Reference::parse)?),
                 gateway_reference: Some(field(fields, "paynowreference", |text| GatewayReference::parse(text.trim()))?),
                 amount: Some(field(fields, "amount", |text| text.trim().parse::<Amount>())?),
                 amount_paid: None,
