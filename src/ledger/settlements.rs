@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::rows::{self, millis};
 use super::writer::Desk;
 use super::{Admission, Ledger, LedgerError};
-use crate::domain::{Settlement, Timestamp};
+use crate::domain::{Days, Settlement, Timestamp};
 
 /// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held,
 /// released.
-const WINDOW: i64 = 10;
+const WINDOW: u32 = 10;
 
 /// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
 const CLOCK: i64 = 24 * 60 * 60 * 1000;
@@ -98,14 +98,14 @@ fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched>
         .prepare_cached("SELECT min(day) FROM settlement WHERE payment_id IS NULL")?
         .query_row([], |row| row.get(0))?;
     let Some(earliest) = earliest.and_then(|day| day.parse::<NaiveDate>().ok()) else { return Ok(Matched::default()) };
-    let since = crate::books::day_begins(earliest - chrono::TimeDelta::days(WINDOW), zone);
+    let since = Days::up_to(earliest, u64::from(WINDOW) + 1, zone).from();
     let mut pairs = connection.prepare_cached(PAIRS)?;
     let pairs: Vec<(i64, i64)> = pairs
         .query_map([millis(since) - CLOCK], |row| {
             let day = rows::text(row, 2, |text| text.parse::<NaiveDate>().ok())?;
             let (paid, changed) = (rows::instant(row, 3)?, rows::instant(row, 4)?);
             let days_since = |then: Timestamp| (day - then.with_timezone(&zone).date_naive()).num_days();
-            let fits = days_since(paid) >= 0 && days_since(paid.max(changed)) <= WINDOW;
+            let fits = days_since(paid) >= 0 && days_since(paid.max(changed)) <= i64::from(WINDOW);
             Ok(fits.then_some((row.get(0)?, row.get(1)?)))
         })?
         .filter_map(Result::transpose)
