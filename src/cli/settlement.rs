@@ -83,7 +83,7 @@ fn import(config: &Config, wanted: &ImportArguments) -> Result<Sum, Trouble> {
     if let Some(name) = &wanted.integration {
         desk.account(name).map_err(|fault| (Exit::Usage, format!("--integration: {}", fault.reason)))?;
     }
-    let lines = Settlements::open(input, &map, &desk).map_err(|error| {
+    let lines = Settlements::open(input, &map, &desk, Utc::now()).map_err(|error| {
         (if matches!(error, BadSheet::File(_)) { Exit::Unavailable } else { Exit::No }, named(&error))
     })?;
     let stored = |error: LedgerError| (Exit::Unavailable, format!("{}: {error}", config.ledger.path.display()));
