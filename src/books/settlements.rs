@@ -36,6 +36,8 @@ struct LineReader<'a> {
     integration: Option<usize>,
     /// How often each line has been there, where only its content tells it from others.
     seen: HashMap<[u8; 16], u32>,
+    /// What each line said, where a column tells it from others.
+    said: HashMap<[u8; 16], [u8; 16]>,
 }
 
 impl<'a, R: Read> Settlements<'a, R> {
@@ -71,6 +73,7 @@ impl<'a, R: Read> Settlements<'a, R> {
             currency: maybe(&columns.currency)?,
             integration: maybe(&columns.integration)?,
             seen: HashMap::new(),
+            said: HashMap::new(),
         };
         Ok(Self { sheet, reader })
     }
@@ -133,29 +136,45 @@ impl LineReader<'_> {
             Some(at) if row.cell(at).is_empty() => {
                 return Err(fault("line", "is empty, and it is to tell lines apart"));
             }
-            Some(at) => hex::encode(digest(&["line", row.cell(at)])),
+            Some(at) => self.told_apart(&settlement, row.cell(at))?,
         };
         Ok(settlement.completed())
     }
 
+    /// What tells the line from others: what the file has in a column for that. Lines that share it and differ would
+    /// each be taken for the other one corrected.
+    fn told_apart(&mut self, it: &Settlement, by: &str) -> Result<String, Fault> {
+        let said = said(it);
+        if *self.said.entry(digest(&[it.integration.as_str(), by])).or_insert(said) == said {
+            return Ok(hex::encode(digest(&["line", by])));
+        }
+        let reason = "is that of an earlier line which says something else; let the map's columns.line name a column \
+                      that tells lines apart, or remove it";
+        Err(Fault { field: "line", reason: reason.into() })
+    }
+
     /// What tells the line from others: all it says, and the how manieth it is that says so.
     fn counted(&mut self, it: &Settlement) -> String {
-        let amount = |amount: Option<Amount>| amount.map_or_else(String::new, |amount| amount.to_string());
-        let said = [
-            "said",
-            it.integration.as_str(),
-            &it.day.to_string(),
-            &it.reference,
-            it.currency.code(),
-            &amount(it.gross),
-            &amount(it.fee),
-            &amount(it.net),
-        ];
-        let digest = digest(&said);
+        let digest = said(it);
         let times = self.seen.entry(digest).or_default();
         *times += 1;
         if *times == 1 { hex::encode(digest) } else { format!("{}-{times}", hex::encode(digest)) }
     }
+}
+
+/// All that a line says.
+fn said(it: &Settlement) -> [u8; 16] {
+    let amount = |amount: Option<Amount>| amount.map_or_else(String::new, |amount| amount.to_string());
+    digest(&[
+        "said",
+        it.integration.as_str(),
+        &it.day.to_string(),
+        &it.reference,
+        it.currency.code(),
+        &amount(it.gross),
+        &amount(it.fee),
+        &amount(it.net),
+    ])
 }
 
 /// 128 bits of a digest over texts of which none contains a line end.
@@ -298,6 +317,20 @@ mod tests {
             EXAMPLE.replace("decimal = \".\"", "decimal = \",\"").replace("thousands = \",\"", "thousands = \".\"");
         let lines = read(&map, &format!("{}31/12/2026;INV-1;1.204,50;;;a\n", HEADING.replace(',', ";")));
         assert_eq!(sums(lines[0].as_ref().unwrap()), "2026-12-31 INV-1 1204.50 - -");
+    }
+
+    #[test]
+    fn a_column_that_does_not_tell_lines_apart_is_found_out() {
+        let lines = read(
+            EXAMPLE,
+            &format!(
+                "{HEADING}31/12/2026,INV-1,1,,,a\n31/12/2026,INV-1,1,,,a\n31/12/2026,INV-2,1,,,a\n31/12/2026,INV-2,1,,,b\n"
+            ),
+        );
+        assert_eq!(lines[0], lines[1], "the same line twice");
+        let told = lines[2].as_ref().unwrap_err();
+        assert!(told.starts_with("line 4: line: is that of an earlier line which says something else"), "{told}");
+        assert!(lines[3].is_ok());
     }
 
     #[test]

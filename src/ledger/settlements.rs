@@ -16,6 +16,17 @@ const WINDOW: u32 = 10;
 /// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
 const CLOCK: i64 = 24 * 60 * 60 * 1000;
 
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is new.
+    New,
+    /// It was there without a payment, and said something else.
+    Corrected,
+    /// It was there, and nothing changes: it says the same, or a payment was found by what it said.
+    Known,
+}
+
 /// What matching brought, and what is left without a payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Matched {
@@ -26,11 +37,11 @@ pub struct Matched {
 }
 
 impl Ledger {
-    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
+    /// Keeps these lines of a settlement file: all, or none. What became of each of them.
     ///
     /// # Errors
     /// Nothing was stored; the same file may be imported again.
-    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
+    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<Settled>, LedgerError> {
         let all = move |desk: &mut Desk<'_>| lines.iter().map(|line| keep(desk, line, now)).collect();
         self.writer.write(Admission::Wait, all).await
     }
@@ -44,39 +55,63 @@ impl Ledger {
     }
 }
 
-/// Keeps a line, unless it is there. Whether it is new.
-fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
-    let integration = desk.integration(&it.integration)?;
-    let kept = desk
-        .connection
-        .prepare_cached(
+/// Keeps a line, as it says now as long as it has no payment.
+fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<Settled> {
+    let settled = would_be(desk.connection, it)?;
+    let statement = match settled {
+        Settled::New => {
             "INSERT INTO settlement (integration_id, line, day, reference, currency, gross, fee, net, imported) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            integration,
-            it.line,
-            it.day.to_string(),
-            it.reference,
-            it.currency,
-            it.gross,
-            it.fee,
-            it.net,
-            millis(now)
-        ])?;
-    Ok(kept > 0)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        }
+        // It counts as imported now, so that the next run looks at what it is about now.
+        Settled::Corrected => {
+            "UPDATE settlement SET day = ?3, reference = ?4, currency = ?5, gross = ?6, fee = ?7, net = ?8, \
+             imported = ?9 WHERE integration_id = ?1 AND line = ?2"
+        }
+        Settled::Known => return Ok(settled),
+    };
+    let integration = desk.integration(&it.integration)?;
+    desk.connection.prepare_cached(statement)?.execute(params![
+        integration,
+        it.line,
+        it.day.to_string(),
+        it.reference,
+        it.currency,
+        it.gross,
+        it.fee,
+        it.net,
+        millis(now)
+    ])?;
+    Ok(settled)
 }
 
-/// Whether this line is there.
-pub(super) fn is_known(connection: &Connection, it: &Settlement) -> rusqlite::Result<bool> {
-    let found = connection
+/// What would become of this line.
+pub(super) fn would_be(connection: &Connection, it: &Settlement) -> rusqlite::Result<Settled> {
+    let differs = connection
         .prepare_cached(
-            "SELECT 1 FROM settlement JOIN integration ON integration.id = integration_id \
+            "SELECT payment_id IS NULL AND (day, reference, currency, gross, fee, net) IS NOT (?3, ?4, ?5, ?6, ?7, ?8) \
+             FROM settlement JOIN integration ON integration.id = integration_id \
              WHERE integration.name = ?1 AND line = ?2",
         )?
-        .query_row([it.integration.as_str(), &it.line], |_| Ok(()))
+        .query_row(
+            params![
+                it.integration.as_str(),
+                it.line,
+                it.day.to_string(),
+                it.reference,
+                it.currency,
+                it.gross,
+                it.fee,
+                it.net
+            ],
+            |row| row.get(0),
+        )
         .optional()?;
-    Ok(found.is_some())
+    Ok(match differs {
+        None => Settled::New,
+        Some(true) => Settled::Corrected,
+        Some(false) => Settled::Known,
+    })
 }
 
 /// A line without a payment and a payment without a line that may belong together, the best pairs first: what was paid
