@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::money::CLOCK;
 use super::rows::{self, millis};
 use super::writer::Desk;
 use super::{Admission, Ledger, LedgerError};
@@ -12,9 +13,6 @@ use crate::domain::{Days, Settlement, Timestamp};
 /// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held,
 /// released.
 const WINDOW: u32 = 10;
-
-/// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
-const CLOCK: i64 = 24 * 60 * 60 * 1000;
 
 /// What becomes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
