@@ -27,13 +27,13 @@ impl Reader {
     }
 
     /// Runs `query` where blocking is allowed.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let reader = self.clone();
         let read = move || reader.read_here(query);
-        tokio::task::spawn_blocking(read).await.map_err(|_| LedgerError::Closed)?
+        tokio::task::spawn_blocking(read).await?
     }
 
     /// Runs `query` on this thread.

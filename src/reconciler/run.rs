@@ -104,7 +104,7 @@ pub async fn reconcile(
         let (settings, wanted) = (settings.clone(), wanted.clone());
         tokio::task::spawn_blocking(move || compare(&reader, &integrations, &settings, &wanted, now))
     };
-    let Compared { days, in_turn, changes } = compared.await.map_err(|_| LedgerError::Closed)??;
+    let Compared { days, in_turn, changes } = compared.await.map_err(LedgerError::from)??;
     let moves = changes.moves.clone();
     let name = match (&wanted.integration, in_turn) {
         (Some(_), _) => PARTIAL,
@@ -217,7 +217,7 @@ async fn ask(
     }
     let mut checked = Checked::default();
     while let Some(asked) = asking.join_next().await {
-        checked += asked.map_err(|_| LedgerError::Closed)??;
+        checked += asked??;
     }
     Ok(checked)
 }
