@@ -1,12 +1,19 @@
-//! Civil time in a merchant's files → instants. A local time that its zone skips or repeats is refused, never guessed.
+//! Civil time in a merchant's files → instants. A local time that its zone skips or repeats is refused, never guessed;
+//! so is a day of another age, which is most likely a year of two digits.
 
-use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset as _, TimeDelta, TimeZone as _};
+use chrono::{DateTime, Datelike as _, LocalResult, Months, NaiveDate, NaiveDateTime, TimeZone as _};
 use chrono_tz::Tz;
 
-use crate::domain::Timestamp;
+use crate::domain::{Days, Timestamp};
 
 /// What the text of a time must be.
 const RULE: &str = "must be a time like 2026-03-12T14:05:00+02:00, or a day like 2026-03-12, or 2026-03-12 14:05";
+
+/// The first year of which a merchant's files may tell.
+const FIRST_YEAR: i32 = 2000;
+
+/// How far beyond today they may tell, in months.
+const AHEAD: Months = Months::new(12);
 
 /// Which instant a day alone stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,30 +24,27 @@ pub(super) enum DayMeans {
     End,
 }
 
-/// Where `day` begins in `zone`: at midnight, or, where the clocks skip that, when they go on.
-pub fn day_begins(day: NaiveDate, zone: Tz) -> Timestamp {
-    let midnight = day.and_time(NaiveTime::MIN);
-    match zone.from_local_datetime(&midnight) {
-        LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.to_utc(),
-        LocalResult::None => {
-            // The offset of the day before still holds when the clocks skip: midnight by it is when they do.
-            let before = zone.offset_from_utc_datetime(&(midnight - TimeDelta::days(1)));
-            (midnight - TimeDelta::seconds(before.fix().local_minus_utc().into())).and_utc()
-        }
+/// `day`, if it is one that a merchant's file can tell of when it is `today`.
+pub(super) fn of_our_time(day: NaiveDate, today: NaiveDate) -> Result<NaiveDate, String> {
+    let last = today.checked_add_months(AHEAD).unwrap_or(today);
+    if day.year() >= FIRST_YEAR && day <= last {
+        return Ok(day);
     }
+    Err(format!("is read as {day}, and must be from {FIRST_YEAR}-01-01 to {last}, a year from today"))
 }
 
 /// Reads an instant: with its offset, or as the clocks of `zone` show it.
-pub(super) fn read(text: &str, zone: Tz, day_means: DayMeans) -> Result<Timestamp, String> {
+pub(super) fn read(text: &str, zone: Tz, day_means: DayMeans, today: NaiveDate) -> Result<Timestamp, String> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-        return Ok(at.to_utc());
+        return of_our_time(at.date_naive(), today).map(|_| at.to_utc());
     }
     if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        let day = if day_means == DayMeans::End { day.succ_opt().unwrap_or(day) } else { day };
-        return Ok(day_begins(day, zone));
+        let day = Days::one(of_our_time(day, today)?, zone);
+        return Ok(if day_means == DayMeans::End { day.until() } else { day.from() });
     }
     let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
     let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()).ok_or(RULE)?;
+    of_our_time(local.date(), today)?;
     match zone.from_local_datetime(&local) {
         LocalResult::Single(at) => Ok(at.to_utc()),
         LocalResult::None => Err(format!(
@@ -57,8 +61,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn today() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 3, 12).unwrap()
+    }
+
     fn at(text: &str, zone: Tz) -> Result<String, String> {
-        read(text, zone, DayMeans::Begin).map(|at| at.to_rfc3339())
+        read(text, zone, DayMeans::Begin, today()).map(|at| at.to_rfc3339())
     }
 
     #[test]
@@ -67,7 +75,7 @@ mod tests {
             assert_eq!(at(text, Tz::Africa__Harare).as_deref(), Ok("2026-03-12T12:05:00+00:00"), "{text}");
         }
         assert_eq!(at("2026-03-12", Tz::Africa__Harare).as_deref(), Ok("2026-03-11T22:00:00+00:00"));
-        let due = read("2026-03-12", Tz::Africa__Harare, DayMeans::End).unwrap();
+        let due = read("2026-03-12", Tz::Africa__Harare, DayMeans::End, today()).unwrap();
         assert_eq!(due.to_rfc3339(), "2026-03-12T22:00:00+00:00");
     }
 
@@ -79,13 +87,23 @@ mod tests {
     }
 
     #[test]
-    fn a_day_whose_midnight_is_skipped_begins_when_the_clocks_go_on() {
-        let day = NaiveDate::from_ymd_opt(2024, 4, 26).unwrap();
-        // Egypt: from 2024-04-25 23:59:59 (+02:00) straight to 01:00 (+03:00).
-        assert_eq!(day_begins(day, Tz::Africa__Cairo).to_rfc3339(), "2024-04-25T22:00:00+00:00");
-        // Where midnight comes twice, the first counts.
-        let day = NaiveDate::from_ymd_opt(2024, 11, 3).unwrap();
-        assert_eq!(day_begins(day, Tz::America__Havana).to_rfc3339(), "2024-11-03T04:00:00+00:00");
+    fn a_day_of_another_age_is_refused_and_told_as_it_was_read() {
+        for (text, read) in [
+            ("26-03-12", "0026-03-12"),
+            ("26-03-12 14:05", "0026-03-12"),
+            ("1999-12-31", "1999-12-31"),
+            ("0001-01-01T00:00:00+02:00", "0001-01-01"),
+            ("-262143-01-01", "-262143-01-01"),
+            ("+262142-12-31", "+262142-12-31"),
+            ("2062-03-12T14:05:00Z", "2062-03-12"),
+            ("2027-03-13", "2027-03-13"),
+        ] {
+            let bounds = "and must be from 2000-01-01 to 2027-03-12, a year from today";
+            assert_eq!(at(text, Tz::Africa__Harare), Err(format!("is read as {read}, {bounds}")), "{text}");
+        }
+        for text in ["2000-01-01", "2027-03-12"] {
+            assert!(at(text, Tz::Africa__Harare).is_ok(), "{text}");
+        }
     }
 
     #[test]
@@ -97,17 +115,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_never_panics(text in any::<String>(), near in "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]?[0-9:]{0,8}") {
-            let _ = (read(&text, Tz::Africa__Cairo, DayMeans::Begin), read(&near, Tz::Africa__Cairo, DayMeans::End));
-        }
-
-        #[test]
-        fn days_begin_one_after_the_other(days in 0..20_000_i64) {
-            let day = NaiveDate::from_ymd_opt(1980, 1, 1).unwrap() + TimeDelta::days(days);
-            for zone in [Tz::Africa__Cairo, Tz::America__Havana, Tz::Asia__Beirut, Tz::Europe__Warsaw] {
-                let (begin, next) = (day_begins(day, zone), day_begins(day.succ_opt().unwrap(), zone));
-                prop_assert!(begin < next);
-                prop_assert!((TimeDelta::hours(22)..=TimeDelta::hours(26)).contains(&(next - begin)), "{} {}", zone, day);
+        fn reading_never_panics(
+            text in any::<String>(),
+            near in "[-+]?[0-9]{1,7}-[0-9]{2}-[0-9]{2}([ T][0-9:]{0,8})?([-+][0-9:]{5}|Z)?",
+            (year, month, day) in (-262_143..=262_142_i32, 1..=12_u32, 1..=28_u32),
+            zone in 0..chrono_tz::TZ_VARIANTS.len(),
+        ) {
+            let (zone, day) = (chrono_tz::TZ_VARIANTS[zone], NaiveDate::from_ymd_opt(year, month, day).unwrap());
+            for text in [text, near, day.to_string(), format!("{day} 00:00")] {
+                for day_means in [DayMeans::Begin, DayMeans::End] {
+                    let _ = (read(&text, zone, day_means, today()), read(&text, zone, day_means, day));
+                }
             }
         }
     }

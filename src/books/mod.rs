@@ -11,7 +11,6 @@ mod sheet;
 mod tables;
 
 pub use cell::cell;
-pub use civil::day_begins;
 pub use export::{Export, Format, LeftOut};
 pub use order::{Account, Fault, Order, OrderDesk, PinPollUrl};
 pub use orders::Orders;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::civil::{self, DayMeans};
@@ -87,6 +88,11 @@ impl OrderDesk {
         })
     }
 
+    /// The day it is at `now`, by the clocks the files go by.
+    pub(super) fn today(&self, now: Timestamp) -> NaiveDate {
+        now.with_timezone(&self.zone).date_naive()
+    }
+
     /// What `order`, taken in at `now`, says should be paid.
     ///
     /// # Errors
@@ -98,8 +104,10 @@ impl OrderDesk {
                           to be for an order";
             return Err(fault("integration", reason));
         }
+        let today = self.today(now);
         let instant = |field, text: Option<&str>, day_means| {
-            text.map(|text| civil::read(text, self.zone, day_means).map_err(|reason| fault(field, reason))).transpose()
+            let read = text.map(|text| civil::read(text, self.zone, day_means, today));
+            read.transpose().map_err(|reason| fault(field, reason))
         };
         Ok(Expectation {
             integration: account.name.clone(),
@@ -156,6 +164,10 @@ pub(super) mod tests {
 
     const GUID: &str = "06f656ab-ed60-4a03-8373-a3321b4b3e68";
 
+    pub(in crate::books) fn now() -> Timestamp {
+        "2026-03-12T12:00:00Z".parse().unwrap()
+    }
+
     pub(in crate::books) fn desk() -> OrderDesk {
         let account = |name: &str, mode, names_orders| Account {
             name: IntegrationName::parse(name).unwrap(),
@@ -172,7 +184,7 @@ pub(super) mod tests {
     }
 
     fn refused(order: &Order<'_>) -> Fault {
-        desk().read(order, Timestamp::UNIX_EPOCH).unwrap_err()
+        desk().read(order, now()).unwrap_err()
     }
 
     #[test]
@@ -185,7 +197,7 @@ pub(super) mod tests {
             merchanttrace: Some("T-1"),
             ..order()
         };
-        let read = desk().read(&order, Timestamp::UNIX_EPOCH).unwrap();
+        let read = desk().read(&order, now()).unwrap();
         assert_eq!((read.amount.to_string().as_str(), read.currency.code(), read.mode), ("25.00", "USD", Mode::Live));
         assert_eq!(read.created.to_rfc3339(), "2026-03-12T12:05:00+00:00");
         assert_eq!(read.due.unwrap().to_rfc3339(), "2026-03-20T22:00:00+00:00");
@@ -240,7 +252,7 @@ pub(super) mod tests {
                 let pick = |offset: usize| texts[(at + offset) % 3];
                 let order = Order { reference: pick(0), amount: pick(1), currency: pick(2), created: Some(pick(0)),
                     due: Some(pick(1)), poll_url: Some(pick(2)), merchanttrace: Some(pick(0)), integration: "shop" };
-                let _ = desk().read(&order, Timestamp::UNIX_EPOCH);
+                let _ = desk().read(&order, now());
             }
         }
     }

@@ -101,11 +101,11 @@ fn plain(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::order::tests::desk;
+    use crate::books::order::tests::{desk, now};
 
     fn read(text: &str) -> Vec<String> {
         let desk = desk();
-        let orders = Orders::open(text.as_bytes(), &desk, Timestamp::UNIX_EPOCH).unwrap();
+        let orders = Orders::open(text.as_bytes(), &desk, now()).unwrap();
         orders
             .map(|order| match order {
                 Ok((line, order)) => format!("{line}: {} {} {}", order.reference, order.amount, order.currency),
@@ -121,7 +121,7 @@ mod tests {
                     ZiG;9.50;;\"two\r\nlines\";INV-1;2026-03-12;shop\r\nUSD;1;;;INV-2;2026-03-12 10:00;shop\r\n";
         assert_eq!(read(text), ["2: INV-1 9.50 ZWG", "4: INV-2 1.00 USD"]);
         let desk = desk();
-        assert_eq!(Orders::open(text.as_bytes(), &desk, Timestamp::UNIX_EPOCH).unwrap().unknown_columns(), ["note"]);
+        assert_eq!(Orders::open(text.as_bytes(), &desk, now()).unwrap().unknown_columns(), ["note"]);
     }
 
     #[test]
@@ -139,9 +139,8 @@ mod tests {
     #[test]
     fn a_heading_that_lacks_columns_is_one_error() {
         let desk = desk();
-        let refused = |text: &str| {
-            Orders::open(text.as_bytes(), &desk, Timestamp::UNIX_EPOCH).err().map(|error| error.to_string()).unwrap()
-        };
+        let refused =
+            |text: &str| Orders::open(text.as_bytes(), &desk, now()).err().map(|error| error.to_string()).unwrap();
         assert!(refused("reference,amount\n").starts_with("the heading lacks integration, currency, created;"));
         assert!(refused("amount,Amount\n").contains("twice"));
     }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime};
 use sha2::{Digest, Sha256};
 
+use super::civil;
 use super::order::{Fault, OrderDesk};
 use super::settlement_map::{Format, SettlementMap};
 use super::sheet::{BadRow, BadSheet, NoRow, Row, Sheet};
-use crate::domain::{Amount, Currency, Settlement};
+use crate::domain::{Amount, Currency, Settlement, Timestamp};
 
 /// How long a reference may be, in bytes.
 const REFERENCE: usize = 255;
@@ -24,6 +25,7 @@ pub struct Settlements<'a, R: Read> {
 struct LineReader<'a> {
     map: &'a SettlementMap,
     desk: &'a OrderDesk,
+    today: NaiveDate,
     date: usize,
     reference: usize,
     gross: Option<usize>,
@@ -34,14 +36,16 @@ struct LineReader<'a> {
     integration: Option<usize>,
     /// How often each line has been there, where only its content tells it from others.
     seen: HashMap<[u8; 16], u32>,
+    /// What each line said, where a column tells it from others.
+    said: HashMap<[u8; 16], [u8; 16]>,
 }
 
 impl<'a, R: Read> Settlements<'a, R> {
-    /// Reads the heading of `input`.
+    /// Reads the heading of `input`, a file imported at `now`.
     ///
     /// # Errors
     /// It is not what the map describes, or the map is for other integrations; the message says what is missing.
-    pub fn open(input: R, map: &'a SettlementMap, desk: &'a OrderDesk) -> Result<Self, BadSheet> {
+    pub fn open(input: R, map: &'a SettlementMap, desk: &'a OrderDesk, now: Timestamp) -> Result<Self, BadSheet> {
         if let Some(name) = &map.constants.integration {
             desk.account(name).map_err(|fault| BadSheet::Heading(format!("the map: {fault}")))?;
         }
@@ -59,6 +63,7 @@ impl<'a, R: Read> Settlements<'a, R> {
         let reader = LineReader {
             map,
             desk,
+            today: desk.today(now),
             date: place(&columns.date)?,
             reference: place(&columns.reference)?,
             gross: maybe(&columns.gross)?,
@@ -68,6 +73,7 @@ impl<'a, R: Read> Settlements<'a, R> {
             currency: maybe(&columns.currency)?,
             integration: maybe(&columns.integration)?,
             seen: HashMap::new(),
+            said: HashMap::new(),
         };
         Ok(Self { sheet, reader })
     }
@@ -98,9 +104,7 @@ impl LineReader<'_> {
         let currency: Currency = cell_or(self.currency, &constants.currency)
             .parse()
             .map_err(|error: crate::domain::amount::NotACurrency| fault("currency", &error.to_string()))?;
-        let day = day(row.cell(self.date), &self.map.format).ok_or_else(|| {
-            fault("date", &format!("is not a day as the map's format.date ({}) writes it", self.map.format.date))
-        })?;
+        let day = day(row.cell(self.date), &self.map.format, self.today).map_err(|reason| fault("date", &reason))?;
         let reference = row.cell(self.reference);
         if reference.is_empty() || reference.len() > REFERENCE || reference.chars().any(char::is_control) {
             return Err(fault("reference", "must be 1 to 255 bytes on one line"));
@@ -132,29 +136,45 @@ impl LineReader<'_> {
             Some(at) if row.cell(at).is_empty() => {
                 return Err(fault("line", "is empty, and it is to tell lines apart"));
             }
-            Some(at) => hex::encode(digest(&["line", row.cell(at)])),
+            Some(at) => self.told_apart(&settlement, row.cell(at))?,
         };
         Ok(settlement.completed())
     }
 
+    /// What tells the line from others: what the file has in a column for that. Lines that share it and differ would
+    /// each be taken for the other one corrected.
+    fn told_apart(&mut self, it: &Settlement, by: &str) -> Result<String, Fault> {
+        let said = said(it);
+        if *self.said.entry(digest(&[it.integration.as_str(), by])).or_insert(said) == said {
+            return Ok(hex::encode(digest(&["line", by])));
+        }
+        let reason = "is that of an earlier line which says something else; let the map's columns.line name a column \
+                      that tells lines apart, or remove it";
+        Err(Fault { field: "line", reason: reason.into() })
+    }
+
     /// What tells the line from others: all it says, and the how manieth it is that says so.
     fn counted(&mut self, it: &Settlement) -> String {
-        let amount = |amount: Option<Amount>| amount.map_or_else(String::new, |amount| amount.to_string());
-        let said = [
-            "said",
-            it.integration.as_str(),
-            &it.day.to_string(),
-            &it.reference,
-            it.currency.code(),
-            &amount(it.gross),
-            &amount(it.fee),
-            &amount(it.net),
-        ];
-        let digest = digest(&said);
+        let digest = said(it);
         let times = self.seen.entry(digest).or_default();
         *times += 1;
         if *times == 1 { hex::encode(digest) } else { format!("{}-{times}", hex::encode(digest)) }
     }
+}
+
+/// All that a line says.
+fn said(it: &Settlement) -> [u8; 16] {
+    let amount = |amount: Option<Amount>| amount.map_or_else(String::new, |amount| amount.to_string());
+    digest(&[
+        "said",
+        it.integration.as_str(),
+        &it.day.to_string(),
+        &it.reference,
+        it.currency.code(),
+        &amount(it.gross),
+        &amount(it.fee),
+        &amount(it.net),
+    ])
 }
 
 /// 128 bits of a digest over texts of which none contains a line end.
@@ -165,9 +185,17 @@ fn digest(texts: &[&str]) -> [u8; 16] {
 }
 
 /// The day, with or without a time after it.
-fn day(text: &str, format: &Format) -> Option<NaiveDate> {
-    let with_time = || NaiveDateTime::parse_from_str(text, &format.date).map(|at| at.date());
-    NaiveDate::parse_from_str(text, &format.date).or_else(|_| with_time()).ok()
+fn day(text: &str, format: &Format, today: NaiveDate) -> Result<NaiveDate, String> {
+    let date = &format.date;
+    let with_time = || NaiveDateTime::parse_from_str(text, date).map(|at| at.date());
+    let day = NaiveDate::parse_from_str(text, date)
+        .or_else(|_| with_time())
+        .map_err(|_| format!("is not a day as the map's format.date ({date}) writes it"))?;
+    civil::of_our_time(day, today).map_err(|reason| {
+        // %Y takes a year of any length.
+        let short = (0..100).contains(&day.year()).then_some("; years of two digits are %y there");
+        format!("{reason}; compare the map's format.date ({date}){}", short.unwrap_or_default())
+    })
 }
 
 fn amount(text: &str, format: &Format) -> Result<Amount, &'static str> {
@@ -195,7 +223,7 @@ fn amount(text: &str, format: &Format) -> Result<Amount, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::order::tests::desk;
+    use crate::books::order::tests::{desk, now};
     use crate::books::settlement_map::EXAMPLE;
     use proptest::prelude::*;
 
@@ -203,7 +231,7 @@ mod tests {
 
     fn read(map: &str, text: &str) -> Vec<Result<Settlement, String>> {
         let (map, desk) = (SettlementMap::read(map, None).unwrap(), desk());
-        let lines = Settlements::open(text.as_bytes(), &map, &desk).unwrap();
+        let lines = Settlements::open(text.as_bytes(), &map, &desk, now()).unwrap();
         lines
             .map(|line| {
                 line.map_err(|trouble| match trouble {
@@ -266,11 +294,43 @@ mod tests {
     }
 
     #[test]
+    fn a_day_of_another_age_is_refused_with_what_it_was_read_as() {
+        let told = |map: &str, day: &str| {
+            read(map, &format!("{HEADING}{day},INV-1,1,,,a\n")).remove(0).map(|line| line.day.to_string())
+        };
+        let bounds = "and must be from 2000-01-01 to 2027-03-12, a year from today; compare the map's format.date";
+        let short = format!("is read as 0026-03-12, {bounds} (%d/%m/%Y); years of two digits are %y there");
+        assert_eq!(told(EXAMPLE, "12/03/26"), Err(format!("line 2: date: {short}")));
+        for (day, read_as) in
+            [("12/03/-262143", "-262143-03-12"), ("12/03/1999", "1999-03-12"), ("13/03/2027", "2027-03-13")]
+        {
+            let reason = format!("line 2: date: is read as {read_as}, {bounds} (%d/%m/%Y)");
+            assert_eq!(told(EXAMPLE, day), Err(reason));
+        }
+        let map = EXAMPLE.replace("%d/%m/%Y\"", "%d/%m/%y\"");
+        assert_eq!(told(&map, "12/03/26").as_deref(), Ok("2026-03-12"));
+    }
+
+    #[test]
     fn commas_before_decimals_are_read_if_the_map_says_so() {
         let map =
             EXAMPLE.replace("decimal = \".\"", "decimal = \",\"").replace("thousands = \",\"", "thousands = \".\"");
         let lines = read(&map, &format!("{}31/12/2026;INV-1;1.204,50;;;a\n", HEADING.replace(',', ";")));
         assert_eq!(sums(lines[0].as_ref().unwrap()), "2026-12-31 INV-1 1204.50 - -");
+    }
+
+    #[test]
+    fn a_column_that_does_not_tell_lines_apart_is_found_out() {
+        let lines = read(
+            EXAMPLE,
+            &format!(
+                "{HEADING}31/12/2026,INV-1,1,,,a\n31/12/2026,INV-1,1,,,a\n31/12/2026,INV-2,1,,,a\n31/12/2026,INV-2,1,,,b\n"
+            ),
+        );
+        assert_eq!(lines[0], lines[1], "the same line twice");
+        let told = lines[2].as_ref().unwrap_err();
+        assert!(told.starts_with("line 4: line: is that of an earlier line which says something else"), "{told}");
+        assert!(lines[3].is_ok());
     }
 
     #[test]
@@ -285,8 +345,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reading_never_panics(text in "[0-9/.,;' a-c\"\n-]{0,80}") {
-            let _ = read(EXAMPLE, &format!("{HEADING}{text}"));
+        fn reading_never_panics(text in "[0-9/.,;' a-c\"\n-]{0,80}", day in "[0-9]{2}/[0-9]{2}/[-+]?[0-9]{0,7}") {
+            let _ = read(EXAMPLE, &format!("{HEADING}{text}\n{day},INV-1,1,,,a\n"));
         }
     }
 }

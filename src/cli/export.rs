@@ -12,11 +12,12 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use super::exit::Exit;
+use super::when::day;
 use super::whose::Whose;
 use super::{Ended, Place, misconfigured, output};
-use crate::books::{Export, Format, LeftOut, day_begins};
+use crate::books::{Export, Format, LeftOut};
 use crate::config::ReconcileConfig;
-use crate::domain::{Currency, Mode, Timestamp};
+use crate::domain::{Currency, Days, Mode, Timestamp};
 use crate::ledger::{MoneyFilter, Reader};
 
 /// Who may read an export: it holds what customers paid.
@@ -78,11 +79,8 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
 
 /// Writes the export. Returns what it lacks.
 fn export(path: &Path, zone: Tz, wanted: &Arguments) -> Result<LeftOut, Trouble> {
-    if wanted.to < wanted.from {
-        return Err((Exit::Usage, "--to is before --from".into()));
-    }
-    let after = wanted.to.succ_opt().ok_or((Exit::Usage, "--to is no day of our time".to_owned()))?;
-    let period = day_begins(wanted.from, zone)..day_begins(after, zone);
+    let days = Days::new(wanted.from, wanted.to, zone).ok_or((Exit::Usage, "--to is before --from".to_owned()))?;
+    let period = days.from()..days.until();
     let unavailable = |error| (Exit::Unavailable, format!("{}: {error}", path.display()));
     let reader = Reader::open(path).map_err(unavailable)?;
     let filter = MoneyFilter {
@@ -175,10 +173,6 @@ impl Job<'_> {
         };
         (Exit::Unavailable, trouble)
     }
-}
-
-fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| "not a day like 2026-03-12".into())
 }
 
 fn format(text: &str) -> Result<Format, String> {

@@ -5,7 +5,7 @@ mod show;
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -14,8 +14,9 @@ use super::output::{self, Table};
 use super::when::{Period, stamp};
 use super::whose::Whose;
 use super::{Ended, Place, block_on, unavailable};
+use crate::config::duration;
 use crate::daemon;
-use crate::domain::Refusal;
+use crate::domain::{Refusal, Timestamp};
 use crate::ledger::{Ledger, LedgerError, QuarantineFilter, Quarantined, Reader, Role};
 
 #[derive(Debug, Subcommand)]
@@ -144,7 +145,9 @@ fn purge(place: &Place, wanted: &PurgeArguments) -> Ended {
         let reader = Reader::open(&config.path)?;
         let mut filter = wanted.which.filter(&reader)?;
         if let Some(age) = wanted.older_than {
-            filter.until = Some(Utc::now() - age);
+            let age = TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+            // Nothing is older than time itself.
+            filter.until = Some(Utc::now().checked_sub_signed(age).unwrap_or(Timestamp::MIN_UTC));
         }
         let mut ids = numbers(&reader, &filter)?;
         if !wanted.ids.is_empty() {
@@ -176,18 +179,7 @@ fn kind(text: &str) -> Result<Refusal, String> {
         .ok_or_else(|| "not a kind of refusal; one of malformed, forged, suspect, contradicts".into())
 }
 
-/// An age like `30d`.
+/// An age, written like the durations of the configuration.
 fn age(text: &str) -> Result<Duration, String> {
-    let unit = text.chars().last().and_then(|unit| match unit {
-        'd' => Some(24 * 3600),
-        'h' => Some(3600),
-        'm' => Some(60),
-        's' => Some(1),
-        _ => None,
-    });
-    let number = text.get(..text.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
-    match (number, unit) {
-        (Some(number), Some(unit)) => Ok(Duration::from_secs(u64::from(number) * unit)),
-        _ => Err("not an age like 30d, 12h, 45m or 10s".into()),
-    }
+    duration(text).ok_or_else(|| "not an age like 30d, 12h, 45m or 10s".into())
 }

@@ -13,7 +13,7 @@ use crate::books::{BadSheet, NoRow, SETTLEMENT_MAP, SettlementMap, Settlements};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::Settlement;
-use crate::ledger::{Ledger, LedgerError, Matched, Reader, Role};
+use crate::ledger::{Ledger, LedgerError, Matched, Reader, Role, Settled};
 
 /// How many lines share one commit.
 const TOGETHER: usize = 256;
@@ -22,7 +22,7 @@ const MAP: u64 = 64 << 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Import a file of payouts. Lines that are there already change nothing.
+    /// Import a file of payouts. Lines that are there already change nothing, or correct what has no payment yet.
     #[command(after_long_help = map_help())]
     Import(ImportArguments),
 }
@@ -47,13 +47,15 @@ pub(super) struct ImportArguments {
 struct Sum {
     new: u64,
     known: u64,
+    corrected: u64,
     bad: u64,
 }
 
 fn map_help() -> String {
     format!(
         "A line is matched to the payment of its integration with your or Paynow's reference, its currency and gross \
-         amount, paid on that day or up to ten days before. Lines without a payment are kept and matched later.\n\
+         amount, paid on that day or up to ten days before. Lines without a payment are kept and matched later;\n\
+         where columns.line tells lines apart, they are corrected by a later file that says something else of them.\n\
          Exits with 1 if a line was bad.\n\nA map:\n\n{SETTLEMENT_MAP}"
     )
 }
@@ -83,7 +85,7 @@ fn import(config: &Config, wanted: &ImportArguments) -> Result<Sum, Trouble> {
     if let Some(name) = &wanted.integration {
         desk.account(name).map_err(|fault| (Exit::Usage, format!("--integration: {}", fault.reason)))?;
     }
-    let lines = Settlements::open(input, &map, &desk).map_err(|error| {
+    let lines = Settlements::open(input, &map, &desk, Utc::now()).map_err(|error| {
         (if matches!(error, BadSheet::File(_)) { Exit::Unavailable } else { Exit::No }, named(&error))
     })?;
     let stored = |error: LedgerError| (Exit::Unavailable, format!("{}: {error}", config.ledger.path.display()));
@@ -92,7 +94,7 @@ fn import(config: &Config, wanted: &ImportArguments) -> Result<Sum, Trouble> {
         let path = &config.ledger.path;
         let reader = path.exists().then(|| Reader::open(path)).transpose().map_err(stored)?;
         each(lines, wanted, &mut sum, |lines| {
-            lines.iter().map(|line| reader.as_ref().map_or(Ok(true), |it| it.is_settled(line).map(|is| !is))).collect()
+            lines.iter().map(|line| reader.as_ref().map_or(Ok(Settled::New), |it| it.would_settle(line))).collect()
         })
         .map_err(|failure| failure.unwrap_or_else(stored))?;
         output::line(format!("{} (nothing was changed)", sum.in_words()));
@@ -125,19 +127,22 @@ impl Failure {
     }
 }
 
-/// Hands the good lines to `put` some at a time, which says of each whether it is new; tells of the bad ones.
+/// Hands the good lines to `put` some at a time, which says what becomes of each; tells of the bad ones.
 fn each(
     lines: Settlements<'_, Box<dyn Read>>,
     wanted: &ImportArguments,
     sum: &mut Sum,
-    mut put: impl FnMut(Vec<Settlement>) -> Result<Vec<bool>, LedgerError>,
+    mut put: impl FnMut(Vec<Settlement>) -> Result<Vec<Settled>, LedgerError>,
 ) -> Result<(), Failure> {
     let mut waiting = Vec::with_capacity(TOGETHER);
     let mut put = |waiting: &mut Vec<Settlement>, sum: &mut Sum| {
         if !waiting.is_empty() {
-            let news = put(std::mem::take(waiting)).map_err(Failure::Ledger)?;
-            for is_new in news {
-                *(if is_new { &mut sum.new } else { &mut sum.known }) += 1;
+            for settled in put(std::mem::take(waiting)).map_err(Failure::Ledger)? {
+                *match settled {
+                    Settled::New => &mut sum.new,
+                    Settled::Corrected => &mut sum.corrected,
+                    Settled::Known => &mut sum.known,
+                } += 1;
             }
         }
         Ok(())
@@ -172,12 +177,13 @@ fn map(wanted: &ImportArguments) -> Result<SettlementMap, Trouble> {
 
 impl Sum {
     fn in_words(&self) -> String {
-        let Self { new, known, bad } = self;
+        let Self { new, known, corrected, bad } = self;
+        let corrected = if *corrected > 0 { format!(", {corrected} corrected") } else { String::new() };
         let bad = match bad {
             0 => String::new(),
             1 => ", 1 bad line".into(),
             bad => format!(", {bad} bad lines"),
         };
-        format!("{new} new, {known} known{bad}")
+        format!("{new} new, {known} known{corrected}{bad}")
     }
 }

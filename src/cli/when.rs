@@ -1,6 +1,6 @@
 //! Days and instants on the command line, and how instants are printed.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, SecondsFormat};
 use clap::Args;
 
 use crate::domain::Timestamp;
@@ -34,9 +34,10 @@ pub(super) fn stamp(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// A civil day.
+/// A civil day, its year in four digits: 26-03-12 would be one of long ago.
 pub(super) fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| "not a day like 2026-03-12".into())
+    let four_digits = |day: &NaiveDate| (1000..=9999).contains(&day.year());
+    text.parse().ok().filter(four_digits).ok_or_else(|| "not a day like 2026-03-12".into())
 }
 
 fn when(text: &str) -> Result<Timestamp, String> {
@@ -49,4 +50,21 @@ fn when(text: &str) -> Result<Timestamp, String> {
 /// Where a day begins, in UTC.
 fn midnight(day: NaiveDate) -> Timestamp {
     day.and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_has_a_year_of_four_digits() {
+        for text in ["2026-03-12", "1000-01-01", "9999-12-31"] {
+            assert_eq!(day(text).map(|day| day.to_string()).as_deref(), Ok(text));
+        }
+        for text in
+            ["26-03-12", "0026-03-12", "+262142-12-31", "-262143-01-01", "2026-02-30", "12/03/2026", "today", ""]
+        {
+            assert!(day(text).is_err() && when(text).is_err(), "{text}");
+        }
+    }
 }

@@ -43,6 +43,7 @@ pub use poll::PollConfig;
 pub use reconcile::ReconcileConfig;
 pub use secrets::KeyFile;
 pub use server::{AdminConfig, ServerConfig};
+pub use units::duration;
 
 use document::Document;
 use environment::{Location, beside};

@@ -19,7 +19,7 @@ pub(super) const DURATIONS: &str = "like 250ms, 30s, 15m, 6h or 14d";
 pub(super) const SIZES_LIKE: &str = "like 512B, 64KiB or 1MiB";
 
 /// Reads a whole number with a unit: `250ms`, `30s`, `15m`, `6h`, `14d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     counted(text, &TIMES).map(Duration::from_millis)
 }
 

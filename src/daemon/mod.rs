@@ -101,7 +101,7 @@ pub async fn serve(config: Config, source: Source) -> Result<(), DaemonError> {
     let client = http::Client::new(wiring::client(&config))?;
     let settings = wiring::ledger(&config);
     let opened = tokio::task::spawn_blocking(move || Ledger::open(&settings, Role::Daemon)).await;
-    let ledger = Arc::new(opened.map_err(|_| LedgerError::Closed)??);
+    let ledger = Arc::new(opened.map_err(LedgerError::from)??);
     let heartbeat = Heartbeat::start().await?;
 
     let integrations = Arc::new(Integrations::new(wiring::integrations(&config)));

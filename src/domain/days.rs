@@ -72,7 +72,7 @@ impl Days {
 fn start_of(day: NaiveDate, zone: Tz) -> Timestamp {
     let mut midnight = day.and_time(NaiveTime::MIN);
     // No zone has ever left out more than a day.
-    let end = midnight + TimeDelta::days(2);
+    let end = midnight.checked_add_signed(TimeDelta::days(2)).unwrap_or(midnight);
     while midnight < end {
         match zone.from_local_datetime(&midnight) {
             LocalResult::Single(start) | LocalResult::Ambiguous(start, _) => return start.to_utc(),
@@ -119,6 +119,16 @@ mod tests {
         assert_eq!(hours("2026-11-01", chrono_tz::America::Havana), 25);
         // Samoa had no 30 December 2011 at all.
         assert_eq!(hours("2011-12-30", chrono_tz::Pacific::Apia), 0);
+    }
+
+    #[test]
+    fn the_first_and_the_last_days_there_are_begin_and_end_somewhere() {
+        for zone in chrono_tz::TZ_VARIANTS {
+            let days = [NaiveDate::MIN, NaiveDate::MAX].map(|day| Days::one(day, zone));
+            for days in [days[0], days[1], Days::up_to(days[0].last(), 2, zone), Days::up_to(days[1].last(), 2, zone)] {
+                assert!(days.from() <= days.until(), "{zone}");
+            }
+        }
     }
 
     #[test]

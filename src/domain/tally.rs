@@ -8,7 +8,7 @@ use chrono::{Days as Count, NaiveDate};
 use super::{Currency, Days, Method, Mode, Payment, Status, Timestamp, Trust};
 
 /// How many days the chart of a report shows.
-const CHART: u64 = 14;
+pub const CHART: u64 = 14;
 /// How many days the mean is taken over.
 const WEEK: u64 = 7;
 /// How many rows of totals are kept apart by means of payment. Gateways have a dozen.

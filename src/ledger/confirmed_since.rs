@@ -34,7 +34,7 @@ impl<'c> ConfirmedSince<'c> {
         let today = now.with_timezone(&zone).date_naive().max(order.days.last());
         let last = connection
             .prepare_cached(LAST_TOLD)?
-            .query_row(params![order.nightly, today.to_string()], |row| rows::text(row, 0, |text| text.parse().ok()))
+            .query_row(params![order.nightly, today.to_string()], |row| rows::text(row, 1, |text| text.parse().ok()))
             .optional()?;
         Ok(Self {
             nightly: order.nightly,
@@ -73,9 +73,9 @@ impl<'c> ConfirmedSince<'c> {
     }
 }
 
-/// The last day up to a given one that a run of this name has reported.
+/// The days that the last report of a run of this name was about, of those reports that end by a given day.
 pub(super) const LAST_TOLD: &str =
-    "SELECT last_day FROM run WHERE name = ?1 AND last_day <= ?2 ORDER BY last_day DESC LIMIT 1";
+    "SELECT first_day, last_day FROM run WHERE name = ?1 AND last_day <= ?2 ORDER BY last_day DESC LIMIT 1";
 
 /// Whether a payment stood paid and proven when a run of this name was counted that reported a given day or a later one:
 /// then it was in the totals of its day, or has been told since. The stored report has the number of the newest event

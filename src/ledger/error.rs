@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
+use tokio::task::JoinError;
 
 /// The ledger could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum LedgerError {
     /// The ledger is closing or its writer is gone. Try again after the restart.
     #[error("the ledger is closed")]
     Closed,
+    /// Whoever read or compared came to its end by a panic. Report it; asking again will most likely end the same way.
+    #[error("looking at the ledger ended by a panic: a bug, please report it")]
+    Bug,
     /// The disk or the database refused. What was asked did not happen; it may succeed later.
     #[error("the ledger cannot be {doing}: {cause}")]
     Storage {
@@ -105,5 +109,12 @@ impl LedgerError {
             }
             _ => Self::Closed,
         }
+    }
+}
+
+/// A task that did not come to its end: by a bug, or because everything ends.
+impl From<JoinError> for LedgerError {
+    fn from(error: JoinError) -> Self {
+        if error.is_panic() { Self::Bug } else { Self::Closed }
     }
 }

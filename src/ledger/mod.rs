@@ -66,7 +66,7 @@ pub use repeats::Repeats;
 pub use report::{Counted, ReportOrder};
 pub use resolution::{Decision, LONGEST_ACTOR, LONGEST_REASON, Resolution, Resolved};
 pub use runs::{Concluded, Reported, Run};
-pub use settlements::Matched;
+pub use settlements::{Matched, Settled};
 pub use snapshot::{Case, Named, Practice, RefusedAlike, Snapshot, Span};
 pub use sweep::{Brought, Place, Slice, Subject, Sweep};
 pub use traces::{DueTrace, Untraced};

@@ -8,7 +8,7 @@ use super::rows::{self, millis};
 use crate::domain::{Currency, Known, Mode, Timestamp};
 
 /// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
-const CLOCK: i64 = 24 * 60 * 60 * 1000;
+pub(super) const CLOCK: i64 = 24 * 60 * 60 * 1000;
 
 /// Which payments to read.
 #[derive(Clone, Debug)]

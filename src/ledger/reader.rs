@@ -7,9 +7,9 @@ use rusqlite::Connection;
 
 use super::{
     Brought, Counted, Discrepancy, DiscrepancyFilter, Due, Expected, Filter, LedgerError, Letter, LetterState,
-    MoneyFilter, OldKey, OnConflict, Orders, Place, QuarantineFilter, Quarantined, ReportOrder, Scope, Slice, Standing,
-    Story, Subject, Sweep, Verification, counts, discrepancies, due, expectations, money, old_keys, outbox, polls,
-    quarantine, query, report, runs, schema, settlements, sweep, verify,
+    MoneyFilter, OldKey, OnConflict, Orders, Place, QuarantineFilter, Quarantined, ReportOrder, Scope, Settled, Slice,
+    Standing, Story, Subject, Sweep, Verification, counts, discrepancies, due, expectations, money, old_keys, outbox,
+    polls, quarantine, query, report, runs, schema, settlements, sweep, verify,
 };
 use crate::domain::{Days, Expectation, IntegrationName, Known, Payment, Settlement, Timestamp};
 
@@ -27,13 +27,13 @@ impl Reader {
     }
 
     /// Runs `query` where blocking is allowed.
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let reader = self.clone();
         let read = move || reader.read_here(query);
-        tokio::task::spawn_blocking(read).await.map_err(|_| LedgerError::Closed)?
+        tokio::task::spawn_blocking(read).await?
     }
 
     /// Runs `query` on this thread.
@@ -209,12 +209,12 @@ impl Reader {
         self.read_here(|connection| expectations::would_be(connection, order, on_conflict))
     }
 
-    /// Whether this line of a settlement file is known. Blocks: for commands.
+    /// What [`Ledger::settle`](super::Ledger::settle) would make of `line` now. Blocks: for commands.
     ///
     /// # Errors
     /// The ledger could not be read.
-    pub fn is_settled(&self, line: &Settlement) -> Result<bool, LedgerError> {
-        self.read_here(|connection| settlements::is_known(connection, line))
+    pub fn would_settle(&self, line: &Settlement) -> Result<Settled, LedgerError> {
+        self.read_here(|connection| settlements::would_be(connection, line))
     }
 
     /// Hands the expected orders, newest first, to `each` until it says to stop: all, or those for which no money has

@@ -4,17 +4,26 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::money::CLOCK;
 use super::rows::{self, millis};
 use super::writer::Desk;
 use super::{Admission, Ledger, LedgerError};
-use crate::domain::{Settlement, Timestamp};
+use crate::domain::{Days, Settlement, Timestamp};
 
 /// How many days after a payment it may be paid out, the day not counted on which it was paid or, if it was held,
 /// released.
-const WINDOW: i64 = 10;
+const WINDOW: u32 = 10;
 
-/// How much earlier than it was paid a payment may seem to have last changed, in milliseconds: clocks get set back.
-const CLOCK: i64 = 24 * 60 * 60 * 1000;
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is new.
+    New,
+    /// It was there without a payment, and said something else.
+    Corrected,
+    /// It was there, and nothing changes: it says the same, or a payment was found by what it said.
+    Known,
+}
 
 /// What matching brought, and what is left without a payment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,11 +35,11 @@ pub struct Matched {
 }
 
 impl Ledger {
-    /// Keeps these lines of a settlement file: all, or none. Whether each of them is new.
+    /// Keeps these lines of a settlement file: all, or none. What became of each of them.
     ///
     /// # Errors
     /// Nothing was stored; the same file may be imported again.
-    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<bool>, LedgerError> {
+    pub async fn settle(&self, lines: Vec<Settlement>, now: Timestamp) -> Result<Vec<Settled>, LedgerError> {
         let all = move |desk: &mut Desk<'_>| lines.iter().map(|line| keep(desk, line, now)).collect();
         self.writer.write(Admission::Wait, all).await
     }
@@ -44,39 +53,63 @@ impl Ledger {
     }
 }
 
-/// Keeps a line, unless it is there. Whether it is new.
-fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<bool> {
-    let integration = desk.integration(&it.integration)?;
-    let kept = desk
-        .connection
-        .prepare_cached(
+/// Keeps a line, as it says now as long as it has no payment.
+fn keep(desk: &mut Desk<'_>, it: &Settlement, now: Timestamp) -> rusqlite::Result<Settled> {
+    let settled = would_be(desk.connection, it)?;
+    let statement = match settled {
+        Settled::New => {
             "INSERT INTO settlement (integration_id, line, day, reference, currency, gross, fee, net, imported) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            integration,
-            it.line,
-            it.day.to_string(),
-            it.reference,
-            it.currency,
-            it.gross,
-            it.fee,
-            it.net,
-            millis(now)
-        ])?;
-    Ok(kept > 0)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        }
+        // It counts as imported now, so that the next run looks at what it is about now.
+        Settled::Corrected => {
+            "UPDATE settlement SET day = ?3, reference = ?4, currency = ?5, gross = ?6, fee = ?7, net = ?8, \
+             imported = ?9 WHERE integration_id = ?1 AND line = ?2"
+        }
+        Settled::Known => return Ok(settled),
+    };
+    let integration = desk.integration(&it.integration)?;
+    desk.connection.prepare_cached(statement)?.execute(params![
+        integration,
+        it.line,
+        it.day.to_string(),
+        it.reference,
+        it.currency,
+        it.gross,
+        it.fee,
+        it.net,
+        millis(now)
+    ])?;
+    Ok(settled)
 }
 
-/// Whether this line is there.
-pub(super) fn is_known(connection: &Connection, it: &Settlement) -> rusqlite::Result<bool> {
-    let found = connection
+/// What would become of this line.
+pub(super) fn would_be(connection: &Connection, it: &Settlement) -> rusqlite::Result<Settled> {
+    let differs = connection
         .prepare_cached(
-            "SELECT 1 FROM settlement JOIN integration ON integration.id = integration_id \
+            "SELECT payment_id IS NULL AND (day, reference, currency, gross, fee, net) IS NOT (?3, ?4, ?5, ?6, ?7, ?8) \
+             FROM settlement JOIN integration ON integration.id = integration_id \
              WHERE integration.name = ?1 AND line = ?2",
         )?
-        .query_row([it.integration.as_str(), &it.line], |_| Ok(()))
+        .query_row(
+            params![
+                it.integration.as_str(),
+                it.line,
+                it.day.to_string(),
+                it.reference,
+                it.currency,
+                it.gross,
+                it.fee,
+                it.net
+            ],
+            |row| row.get(0),
+        )
         .optional()?;
-    Ok(found.is_some())
+    Ok(match differs {
+        None => Settled::New,
+        Some(true) => Settled::Corrected,
+        Some(false) => Settled::Known,
+    })
 }
 
 /// A line without a payment and a payment without a line that may belong together, the best pairs first: what was paid
@@ -98,14 +131,14 @@ fn match_waiting(connection: &Connection, zone: Tz) -> rusqlite::Result<Matched>
         .prepare_cached("SELECT min(day) FROM settlement WHERE payment_id IS NULL")?
         .query_row([], |row| row.get(0))?;
     let Some(earliest) = earliest.and_then(|day| day.parse::<NaiveDate>().ok()) else { return Ok(Matched::default()) };
-    let since = crate::books::day_begins(earliest - chrono::TimeDelta::days(WINDOW), zone);
+    let since = Days::up_to(earliest, u64::from(WINDOW) + 1, zone).from();
     let mut pairs = connection.prepare_cached(PAIRS)?;
     let pairs: Vec<(i64, i64)> = pairs
         .query_map([millis(since) - CLOCK], |row| {
             let day = rows::text(row, 2, |text| text.parse::<NaiveDate>().ok())?;
             let (paid, changed) = (rows::instant(row, 3)?, rows::instant(row, 4)?);
             let days_since = |then: Timestamp| (day - then.with_timezone(&zone).date_naive()).num_days();
-            let fits = days_since(paid) >= 0 && days_since(paid.max(changed)) <= WINDOW;
+            let fits = days_since(paid) >= 0 && days_since(paid.max(changed)) <= i64::from(WINDOW);
             Ok(fits.then_some((row.get(0)?, row.get(1)?)))
         })?
         .filter_map(Result::transpose)

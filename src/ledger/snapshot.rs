@@ -7,6 +7,7 @@ use chrono::{NaiveDate, TimeDelta};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
 
+use super::confirmed_since::LAST_TOLD;
 use super::expectations::{self, EXPECTATION_COLUMNS};
 use super::rows::{self, millis};
 use super::snapshot_rows::{
@@ -193,9 +194,7 @@ impl Snapshot {
     /// # Errors
     /// The ledger could not be read.
     pub fn reported_days(&self, name: &str, until: NaiveDate) -> Result<Option<(NaiveDate, NaiveDate)>, LedgerError> {
-        let statement = "SELECT first_day, last_day FROM run WHERE name = ?1 AND last_day <= ?2 \
-                         ORDER BY last_day DESC LIMIT 1";
-        let days = self.collect(statement, params![name, until.to_string()], |row| {
+        let days = self.collect(LAST_TOLD, params![name, until.to_string()], |row| {
             Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?))
         })?;
         Ok(days.into_iter().next().flatten())

@@ -241,6 +241,23 @@ async fn a_writer_that_ended_by_a_bug_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_question_that_ends_by_a_bug_is_told_so_and_the_next_one_is_answered() {
+    let house = House::new();
+    let reader = house.ledger.reader();
+    let bug = reader.read(|_| -> rusqlite::Result<()> { panic!("a bug") }).await;
+    assert!(matches!(bug, Err(LedgerError::Bug)), "{bug:?}");
+    assert_eq!(reader.waiting().await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_work_that_fails_alone_hears_why() {
+    let house = House::new();
+    let fail = house.ledger.writer.write(Admission::Wait, |_| Err::<(), _>(rusqlite::Error::QueryReturnedNoRows));
+    let failed = fail.await.unwrap_err();
+    assert!(failed.blames_one() && failed.to_string().contains("cannot be written"), "{failed}");
+}
+
+#[tokio::test]
 async fn a_failing_neighbour_silences_no_bell() {
     let house = House::new();
     let fail = house.ledger.writer.write(Admission::Wait, |_| Err::<(), _>(rusqlite::Error::QueryReturnedNoRows));

@@ -291,7 +291,14 @@ impl Desk<'_> {
                     work.answer(result);
                 }
             }
-            Err(error) => group.drain(..).for_each(|work| work.answer(Err(error.again()))),
+            Err(error) => {
+                // Not every failure can be told twice, so one of them hears of it at first hand.
+                let last = group.pop();
+                group.drain(..).for_each(|work| work.answer(Err(error.again())));
+                if let Some(last) = last {
+                    last.answer(Err(error));
+                }
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use super::report_wording::{self as wording, digits, money, several};
 use super::shown;
 use super::shown::shortened;
 use crate::domain::report::{FindingRow, Report};
-use crate::domain::tally::Total;
+use crate::domain::tally::{CHART, Total};
 use crate::domain::{Currency, Days, IntegrationName, Mode, Status, Sum, Timestamp, without_phones};
 use crate::ledger::Reported;
 
@@ -308,7 +308,7 @@ fn charts(report: &Report) -> Vec<ChartView> {
     for day in &report.totals.chart {
         sums.entry(day.currency).or_default().insert(day.day, day.sum);
     }
-    let window = Days::up_to(report.days.last(), 14, report.days.zone());
+    let window = Days::up_to(report.days.last(), CHART, report.days.zone());
     let chart = |(currency, sums): (Currency, BTreeMap<NaiveDate, Sum>)| {
         let largest = sums.values().map(|sum| sum.ten_thousandths).max().unwrap_or(0);
         let scaled = |sum: &Sum, full: u64| share(sum.ten_thousandths, largest, full);

@@ -28,8 +28,8 @@ const PARTIAL: &str = "partial";
 /// What a run about a day out of turn is called: the day will be, or was, in a nightly report all the same.
 const OUT_OF_TURN: &str = "out-of-turn";
 
-/// How long a payment that never becomes final is asked about: as long as the poll schedule follows money that is held.
-/// Carts that are left behind would grow every night longer.
+/// How long a run asks about a payment that never becomes final. Carts that are left behind would make every night
+/// longer. Money that is held for longer is followed by the poll schedule, for as long as `poll.held` says.
 const LONGEST_OPEN: TimeDelta = TimeDelta::days(90);
 
 /// How many days one run reports at most; a house that was closed for longer has other worries.
@@ -104,7 +104,7 @@ pub async fn reconcile(
         let (settings, wanted) = (settings.clone(), wanted.clone());
         tokio::task::spawn_blocking(move || compare(&reader, &integrations, &settings, &wanted, now))
     };
-    let Compared { days, in_turn, changes } = compared.await.map_err(|_| LedgerError::Closed)??;
+    let Compared { days, in_turn, changes } = compared.await.map_err(LedgerError::from)??;
     let moves = changes.moves.clone();
     let name = match (&wanted.integration, in_turn) {
         (Some(_), _) => PARTIAL,
@@ -217,7 +217,7 @@ async fn ask(
     }
     let mut checked = Checked::default();
     while let Some(asked) = asking.join_next().await {
-        checked += asked.map_err(|_| LedgerError::Closed)??;
+        checked += asked??;
     }
     Ok(checked)
 }

@@ -84,7 +84,9 @@ async fn a_list_is_answered_row_by_row_and_the_good_ones_are_kept() {
     let mut nowhere = order("INV-5", "1.00");
     nowhere["poll_url"] =
         json!("https://evil.example/Interface/CheckPayment/?guid=06f656ab-ed60-4a03-8373-a3321b4b3e68");
-    let rows = json!([order("INV-1", "25.00"), number, odd, local, nowhere, "INV-6", order("INV-1", "25.00")]);
+    let mut ancient = order("INV-7", "1.00");
+    ancient["created"] = json!("-262143-01-01");
+    let rows = json!([order("INV-1", "25.00"), number, odd, local, nowhere, "INV-6", ancient, order("INV-1", "25.00")]);
     let (status, answers) = post(&house, TOKEN, &rows).await;
     assert_eq!(status, 422);
     let seen: Vec<Value> = answers.as_array().unwrap().iter().map(|row| json!([row["status"], row["field"]])).collect();
@@ -95,6 +97,7 @@ async fn a_list_is_answered_row_by_row_and_the_good_ones_are_kept() {
         json!([201, null]),
         json!([422, "poll_url"]),
         json!([422, ""]),
+        json!([422, "created"]),
         json!([200, null]),
     ];
     assert_eq!(seen, wanted);

@@ -131,7 +131,17 @@ async fn nothing_is_thrown_away_without_a_word_of_confirmation() {
     }
     assert_eq!(house.run(&["quarantine", "purge", "--yes"]).status.code(), Some(64), "of what?");
     assert_eq!(house.done(&["quarantine", "purge", "2", "99", "--yes"]), "1 thrown away\n");
-    assert_eq!(house.run(&["quarantine", "purge", "--older-than", "1d", "--yes"]).status.code(), Some(1));
+    for (age, code, why) in [
+        ("1d", 1, "nothing of that kind"),
+        ("4000000000d", 1, "nothing of that kind"),
+        ("200000000000d", 1, "nothing of that kind"),
+        ("99999999999999999999d", 64, "not an age like 30d"),
+        ("30", 64, "not an age like 30d"),
+    ] {
+        let output = house.run(&["quarantine", "purge", "--older-than", age, "--yes"]);
+        assert_eq!(output.status.code(), Some(code), "{age}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{age}: {output:?}");
+    }
     assert_eq!(house.done(&["quarantine", "purge", "--all", "--integration", "button", "--yes"]), "1 thrown away\n");
     assert_eq!(count(), 2);
     assert_eq!(house.done(&["quarantine", "purge", "--older-than", "0s", "--yes"]), "2 thrown away\n");

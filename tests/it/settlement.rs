@@ -9,8 +9,12 @@ const MAP: &str = "[columns]\ndate = \"Day\"\nreference = \"Ref\"\ngross = \"Gro
     [format]\ndate = \"%d/%m/%Y\"\n[constants]\ncurrency = \"USD\"\nintegration = \"shop\"\n";
 
 fn import(house: &House, rows: &[String], more: &[&str]) -> (i32, String, String) {
-    house.write("map.toml", MAP);
-    house.write("bank.csv", &format!("Day;Ref;Gross;Net\r\n{}\r\n", rows.join("\r\n")));
+    import_by(house, MAP, "Day;Ref;Gross;Net", rows, more)
+}
+
+fn import_by(house: &House, map: &str, heading: &str, rows: &[String], more: &[&str]) -> (i32, String, String) {
+    house.write("map.toml", map);
+    house.write("bank.csv", &format!("{heading}\r\n{}\r\n", rows.join("\r\n")));
     let (bank, map) = (house.path("bank.csv"), house.path("map.toml"));
     let import = ["settlement", "import", bank.to_str().unwrap(), "--map", map.to_str().unwrap()];
     let output = house.run(&[&import[..], more].concat());
@@ -75,6 +79,34 @@ async fn payouts_find_their_payments_one_to_one_and_once() {
     house.until_it_is(&late.guid, "paid", "confirmed").await;
     let (code, summed, _) = import(&house, &rows[..1], &[]);
     assert_eq!((code, summed.as_str()), (0, "0 new, 1 known; 1 matched, 2 without a payment so far\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_says_something_else_is_corrected_until_its_payment_is_found() {
+    let house = House::start(Settings::usual()).await;
+    let paid = house.pay("INV-1", "25.00").await;
+    house.until_it_is(&paid.guid, "paid", "confirmed").await;
+    let map = MAP.replace("[format]", "line = \"Id\"\n[format]");
+    let import = |days: u64, gross: &str, more: &[&str]| {
+        let row = format!("{};7", line(days, "INV-1", gross, ""));
+        import_by(&house, &map, "Day;Ref;Gross;Net;Id", &[row], more).1
+    };
+    assert_eq!(import(11, "2.50", &[]), "1 new, 0 known; 0 matched, 1 without a payment so far\n");
+    assert_eq!(import(1, "25.00", &["--dry-run"]), "0 new, 0 known, 1 corrected (nothing was changed)\n");
+    assert_eq!(import(11, "2.50", &[]), "0 new, 1 known; 0 matched, 1 without a payment so far\n");
+    assert_eq!(import(1, "25.00", &[]), "0 new, 0 known, 1 corrected; 1 matched, 0 without a payment so far\n");
+    assert_eq!(import(2, "20.00", &[]), "0 new, 1 known; 0 matched, 0 without a payment so far\n");
+    let kept: i64 = house.ledger().query_row("SELECT gross FROM settlement", [], |row| row.get(0)).unwrap();
+    assert_eq!((lines(&house).len(), kept), (1, 250_000), "its payment was found by what it said");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_of_two_digits_is_not_taken_for_one_of_long_ago() {
+    let house = House::start(Settings::usual()).await;
+    let (code, summed, told) = import(&house, &["12/03/26;INV-1;25.00;".into()], &[]);
+    assert_eq!((code, summed.as_str()), (1, "0 new, 0 known, 1 bad line; 0 matched, 0 without a payment so far\n"));
+    assert!(told.contains("line 2: date: is read as 0026-03-12") && told.contains("%y"), "{told}");
+    assert_eq!(lines(&house), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

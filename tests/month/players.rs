@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 use paynowd::domain::{Amount, Class, Expectation, IntegrationName, MerchantTrace, PollUrl, Reference, Settlement};
-use paynowd::ledger::{Booking, DiscrepancyFilter, Expected, OnConflict, Resolution, Resolved};
+use paynowd::ledger::{Booking, DiscrepancyFilter, Expected, OnConflict, Resolution, Resolved, Settled};
 use paynowd::simulator::{PostSpec, Recut, Signature};
 
 use super::story::{Act, NOBODYS_LINE, PaidOut, paid_out};
@@ -231,7 +231,7 @@ impl<'a> Players<'a> {
             lines.push(line(day, order, amount.parse().unwrap(), order));
         }
         let (now, zone) = (self.town.clock.now(), chrono_tz::Africa::Harare);
-        assert!(self.town.ledger.settle(lines, now).await.unwrap().into_iter().all(|new| new));
+        assert!(self.town.ledger.settle(lines, now).await.unwrap().into_iter().all(|line| line == Settled::New));
         self.town.ledger.match_settlements(zone).await.unwrap();
     }
 
