@@ -67,10 +67,6 @@ impl Known {
             return Decision { findings, ..unchanged(Outcome::Contradicted, ask_now()) };
         }
         match before.status.observe(seen.status) {
-            // What the shop has to answer for does not end on the word of a post, which may be an old one.
-            Seen::Move if before.status == Status::Disputed && before.trust == Trust::Confirmed => {
-                unchanged(Outcome::Regressed, ask_now())
-            }
             // Said again after we had stopped hurrying: perhaps there is an answer by now.
             Seen::Repeat if before.is_unproven() && (self.plan.due.is_none() || self.plan.pace == Pace::Watch) => {
                 unchanged(Outcome::Repeated, ask_now())
@@ -79,6 +75,10 @@ impl Known {
             Seen::Regress => unchanged(Outcome::Regressed, ask_now()),
             Seen::Unknown => {
                 Decision { findings: vec![unknown_word(seen)], ..unchanged(Outcome::Unrecognised, ask_now()) }
+            }
+            // What the shop has to answer for does not end on the word of a post, which may be an old one.
+            Seen::Move if before.status == Status::Disputed && before.trust == Trust::Confirmed => {
+                unchanged(Outcome::Regressed, ask_now())
             }
             Seen::Move => {
                 let payment = before.moved(seen);
