@@ -305,6 +305,18 @@ fn the_sandbox_is_taken_for_test_money_only() {
 }
 
 #[test]
+fn an_integration_of_variables_alone_is_blamed_on_them() {
+    let house = House::with(SHOP).var("PAYNOWD_INTEGRATIONS__NEW__MODE", "test");
+    let told = house.findings();
+    assert!(told.contains("PAYNOWD_INTEGRATIONS__NEW__MODE: integrations.new.protocol: is required"), "{told}");
+    assert!(!told.contains("daemon.toml"), "{told}");
+    // What is missing where the file has something, too, is missing in the file.
+    let half = House::with("[integrations.new]\nprotocol = \"paynow-zimbabwe-button\"\n")
+        .var("PAYNOWD_INTEGRATIONS__NEW__MODE", "test");
+    assert!(half.findings().contains("daemon.toml:1: integrations.new.currency: is required"), "{}", half.findings());
+}
+
+#[test]
 fn every_range_is_named_when_it_is_left() {
     for (text, range) in [
         ("[server]\nmax_connections = 0", "from 1 to 65536"),
