@@ -140,6 +140,16 @@ async fn a_ledger_that_is_not_there_is_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_used_is_named_once() {
+    let house = House::build(Settings::usual()).await;
+    house.ledger().execute_batch("CREATE TABLE orders (id INTEGER PRIMARY KEY)").unwrap();
+    for command in [&["payments", "list"][..], &["mail", "retry"], &["ledger", "verify"]] {
+        let said = String::from_utf8(house.run(command).stderr).unwrap();
+        assert!(said.contains("some other program") && said.matches("paynowd.db").count() == 1, "{command:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_there_is_nothing_of_is_named_as_what_was_asked_for() {
     let house = House::start(Settings::usual()).await;
     let said = |arguments: &[&str]| {
