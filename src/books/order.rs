@@ -105,9 +105,12 @@ impl OrderDesk {
             return Err(fault("integration", reason));
         }
         let today = self.today(now);
-        let instant = |field, text: Option<&str>, day_means| {
-            let read = text.map(|text| civil::read(text, self.zone, day_means, today));
-            read.transpose().map_err(|reason| fault(field, reason))
+        let instant = |field, text: Option<&str>, day_means| match text {
+            None => Ok(None),
+            Some(text) if text.trim().is_empty() => Err(fault(field, "is empty")),
+            Some(text) => {
+                civil::read(text, self.zone, day_means, today).map(Some).map_err(|reason| fault(field, reason))
+            }
         };
         Ok(Expectation {
             integration: account.name.clone(),
@@ -219,6 +222,13 @@ pub(super) mod tests {
         ] {
             let fault = refused(&Order { amount: text, ..order() });
             assert!(fault.field == "amount" && fault.reason.contains(hint), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn an_empty_time_is_called_empty() {
+        for order in [Order { created: Some(" "), ..order() }, Order { due: Some(""), ..order() }] {
+            assert_eq!(refused(&order).reason, "is empty");
         }
     }
 

@@ -5,18 +5,19 @@ use serde::Deserialize;
 
 use crate::domain::{Currency, IntegrationName};
 
-/// A map to start from, with everything there is.
+/// A map to start from, with everything there is. Its lines are short, lest a help page breaks a comment in two.
 pub const EXAMPLE: &str = "\
-# What the columns of the file are called. Letter case does not matter.
+# What the columns are called. Letter case does not matter.
 [columns]
 date = \"Settlement date\"
 # Your reference, or Paynow's.
 reference = \"Merchant reference\"
-# At least gross or net; where two of the three are there, the third is computed.
+# At least gross or net. Of any two the third is computed.
 gross = \"Gross\"
 fee = \"Fee\"
 net = \"Net\"
-# A column that tells each line from all others. Without one, equal lines of one file are counted.
+# A column that tells each line from all others.
+# Without one, equal lines of one file are counted.
 line = \"Transaction id\"
 # Columns, or else [constants].
 #currency = \"Currency\"
@@ -24,12 +25,13 @@ line = \"Transaction id\"
 
 # How the file writes.
 [format]
-# The day, in strftime's letters: %d/%m/%Y is 31/12/2026, %d/%m/%y is 31/12/26, %Y-%m-%d is 2026-12-31,
-# %d %b %Y is 31 Dec 2026.
+# The day, in strftime's letters: %d/%m/%Y is 31/12/2026,
+# %d/%m/%y is 31/12/26, %Y-%m-%d is 2026-12-31, %d %b %Y is 31 Dec 2026.
 date = \"%d/%m/%Y\"
 # \".\" or \",\"
 decimal = \".\"
-# What stands between thousands, if anything does: \",\" \".\" \" \" or \"'\"
+# What stands between thousands, if anything does:
+# \",\" \".\" \" \" or \"'\"
 thousands = \",\"
 
 # What is the same on every line.

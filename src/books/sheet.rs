@@ -203,6 +203,14 @@ fn likely_separator(heading: &str) -> u8 {
 fn first_line(input: &mut impl BufRead) -> Result<String, BadSheet> {
     let mut line = Vec::new();
     input.take(HEADING).read_until(b'\n', &mut line)?;
+    // What stands before the line feed may be several of them.
+    if line.trim_ascii_end().contains(&b'\r') {
+        return Err(BadSheet::Heading(
+            "has lines that end as on old Macintoshes, with a carriage return alone; save the file as CSV UTF-8, or with \
+             the line ends of Windows or Unix"
+                .into(),
+        ));
+    }
     if u64::try_from(line.len()).unwrap_or(HEADING) >= HEADING {
         return Err(BadSheet::Heading("the first line, which must name the columns, is longer than 16KiB".into()));
     }
@@ -294,6 +302,9 @@ mod tests {
             (b"\n\n", "is empty"),
             (b"\xFF\xFEa\0,\0b\0", "UTF-8"),
             (&b"x".repeat(20_000), "longer than 16KiB"),
+            (b"a,b\r1,2\r3,4\r", "a carriage return alone"),
+            (b"sep=,\ra,b\r1,2\r", "a carriage return alone"),
+            (&b"a,b\r".repeat(20_000), "a carriage return alone"),
         ] {
             assert!(read(text).unwrap_err().contains(reason), "{text:?}");
         }

@@ -58,14 +58,16 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
     output::line(format!("{}: in order", config.file.display()));
     for integration in &config.integrations {
         let terms = &integration.terms;
+        let letters = match terms.recipients.len() {
+            0 => "no letters, for notify is empty".into(),
+            recipients => format!("{} letters to {recipients} recipient(s)", terms.announce.code()),
+        };
         output::line(format!(
-            "  {}: {}, {}, {} money, {} letters to {} recipient(s), post to /paynow/{}",
+            "  {}: {}, {}, {} money, {letters}, post to /paynow/{}",
             integration.name,
             integration.protocol.code(),
             terms.currency,
             terms.mode.code(),
-            terms.announce.code(),
-            terms.recipients.len(),
             integration.name,
         ));
     }

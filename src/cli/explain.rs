@@ -48,6 +48,8 @@ struct Message {
     body: Vec<u8>,
     signatures: Vec<String>,
     integration: Option<String>,
+    /// It waits in quarantine.
+    is_kept: bool,
 }
 
 pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
@@ -94,7 +96,7 @@ fn fetch(config: &Config, wanted: &Arguments) -> Result<Message, Exit> {
         };
         let signatures = if wanted.signature.is_empty() { post.signatures } else { wanted.signature.clone() };
         let integration = integration.or_else(|| Some(post.integration.to_string()));
-        return Ok(Message { body, signatures, integration });
+        return Ok(Message { body, signatures, integration, is_kept: true });
     }
     let mut body = Vec::new();
     let read = match wanted.message.as_str() {
@@ -104,7 +106,7 @@ fn fetch(config: &Config, wanted: &Arguments) -> Result<Message, Exit> {
     match read {
         Err(error) => Err(unavailable(format!("{}: {error}", wanted.message))),
         Ok(length) if length as u64 > LARGEST => Err(unavailable(format!("{}: larger than 1MiB", wanted.message))),
-        Ok(_) => Ok(Message { body, signatures: wanted.signature.clone(), integration }),
+        Ok(_) => Ok(Message { body, signatures: wanted.signature.clone(), integration, is_kept: false }),
     }
 }
 
@@ -139,11 +141,17 @@ fn explain(config: &Config, meant: Option<&IntegrationConfig>, wanted: &Argument
     if wanted.json {
         output::line(of_diagnosis(&found, answer));
     } else {
-        for line in in_words(&found, answer) {
+        for line in in_words(&found, wanted.expected_prefix.as_ref(), message.is_kept, answer) {
             output::line(shown(&line));
         }
     }
-    if matches!(found.verdict, Verdict::Holds { .. }) { Exit::Done } else { Exit::No }
+    let is_right = match &found.verdict {
+        Verdict::Holds { .. } => true,
+        // Only the other digest was asked about.
+        Verdict::NoProof(_) => found.expected.as_ref().is_some_and(|(_, fit)| fit.mistakes.is_empty()),
+        Verdict::Mistaken { .. } | Verdict::Unknown => false,
+    };
+    if is_right { Exit::Done } else { Exit::No }
 }
 
 /// Which key, without saying what it is.
@@ -155,15 +163,23 @@ fn key_of(integration: &IntegrationName, key: Option<usize>) -> String {
     }
 }
 
-fn in_words(found: &Diagnosis, answer: Option<(&IntegrationName, u16)>) -> Vec<String> {
+fn in_words(
+    found: &Diagnosis,
+    expected: Option<&Prefix>,
+    is_kept: bool,
+    answer: Option<(&IntegrationName, u16)>,
+) -> Vec<String> {
     let mut lines = Vec::new();
+    // Where a message has no proof of its own, the other digest is all that can be spoken of.
+    let other_only = expected.is_some() && matches!(&found.verdict, Verdict::NoProof(lack) if lack.is_message);
+    let no_proof = matches!(found.verdict, Verdict::NoProof(_));
     let tell = |lines: &mut Vec<String>, fit: &Fit| {
         for mistake in &fit.mistakes {
             lines.push(format!("- {}. {}", mistake.what, mistake.cure));
         }
         lines.extend(fit.remarks.iter().map(|remark| format!("Note: {remark}")));
     };
-    if let Some(obstacle) = &found.obstacle {
+    if let Some(obstacle) = found.obstacle.as_ref().filter(|_| !no_proof) {
         lines.push(format!("It is refused before its proof counts: {obstacle}."));
     }
     match &found.verdict {
@@ -188,6 +204,10 @@ fn in_words(found: &Diagnosis, answer: Option<(&IntegrationName, u16)>) -> Vec<S
                     .to_owned(),
             );
         }
+        Verdict::NoProof(_) if other_only => {}
+        // What waits in quarantine is all that was posted.
+        Verdict::NoProof(lack) if is_kept => lines.push(format!("No proof could be tried: {}.", lack.what)),
+        Verdict::NoProof(lack) => lines.push(format!("No proof could be tried: {}. {}", lack.what, lack.instead)),
     }
     match &found.expected {
         Some((integration, fit)) if fit.mistakes.is_empty() => {
@@ -199,14 +219,21 @@ fn in_words(found: &Diagnosis, answer: Option<(&IntegrationName, u16)>) -> Vec<S
             lines.push(format!("The digest that begins with {} was made {key}, and:", fit.begins));
             tell(&mut lines, fit);
         }
-        None => {}
+        None if no_proof && !other_only => {}
+        None => lines.extend(
+            expected.map(|prefix| format!("No way that was tried gives a digest that begins with {}.", prefix.told())),
+        ),
     }
-    if !matches!(found.verdict, Verdict::Holds { .. }) {
-        for (integration, begins) in &found.due {
-            lines.push(format!("Under the current key of {integration} it would have to begin with {begins}."));
-        }
+    // Nothing is said twice: what is cut off begins as it should.
+    let said = match (&found.verdict, &found.expected) {
+        (Verdict::Mistaken { fit, .. }, _) | (Verdict::NoProof(_), Some((_, fit))) => Some(&fit.begins),
+        _ => None,
+    };
+    let due = if matches!(found.verdict, Verdict::Holds { .. }) { &[][..] } else { &found.due };
+    for (integration, begins) in due.iter().filter(|(_, begins)| said != Some(begins)) {
+        lines.push(format!("Under the current key of {integration} it would have to begin with {begins}."));
     }
-    if let Some((integration, answer)) = answer {
+    if let Some((integration, answer)) = answer.filter(|_| !other_only) {
         let and = match answer {
             200 if matches!(found.verdict, Verdict::Holds { suspect: None, .. }) => "and record it",
             _ => "and keep it in quarantine",
@@ -240,12 +267,17 @@ fn of_diagnosis(found: &Diagnosis, answer: Option<(&IntegrationName, u16)>) -> V
     let (verifies, fit, suspect) = match &found.verdict {
         Verdict::Holds { integration, fit, suspect } => (true, Some(of_fit(integration, fit)), suspect.as_deref()),
         Verdict::Mistaken { integration, fit } => (false, Some(of_fit(integration, fit)), None),
-        Verdict::Unknown => (false, None, None),
+        Verdict::Unknown | Verdict::NoProof(_) => (false, None, None),
     };
     let due: serde_json::Map<String, Value> =
         found.due.iter().map(|(integration, begins)| (integration.to_string(), json!(begins))).collect();
+    let missing = match &found.verdict {
+        Verdict::NoProof(lack) => Some(&lack.what),
+        _ => None,
+    };
     json!({
         "verifies": verifies,
+        "missing": missing,
         "fit": fit,
         "bad_field": suspect,
         "obstacle": found.obstacle,

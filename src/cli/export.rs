@@ -26,13 +26,16 @@ const OWNER: u32 = 0o600;
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Days are those of reconcile.timezone. A payment belongs to the day on which its money was first heard of (paid_at).
-  csv, jsonl   one row a payment, with its status, how far that is to be trusted, and its gateway key
-  xero         a bank statement: *Date,*Amount,Payee,Description,Reference,Check Number; days as 2026-12-31
-  quickbooks   a bank statement of three columns: Date,Description,Amount; days as 31/12/2026
+  csv, jsonl   one row a payment, with its status, how far that is to be
+               trusted, and its gateway key
+  xero         a bank statement, with days as 2026-12-31:
+               *Date,*Amount,Payee,Description,Reference,Check Number
+  quickbooks   a bank statement, with days as 31/12/2026:
+               Date,Description,Amount
   ledger       a journal for ledger or hledger, with the tag id
-In the last three, money that went back is an entry of its own on the day of the refund, and what Paynow has not
+In the last three, money that went back is an entry of its own on the day of the refund, and what Paynow has not \
 confirmed yet is left out: export those days again later.
-Ids are the same in every export, so that what was imported once can be told. In Zimbabwe, whoever has a gateway key can
+Ids are the same in every export, so that what was imported once can be told. In Zimbabwe, whoever has a gateway key can \
 read the payment at Paynow: keep files of csv and jsonl to yourself.")]
 pub(super) struct Arguments {
     /// The first day: 2026-03-01

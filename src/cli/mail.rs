@@ -10,8 +10,8 @@ use super::when::stamp;
 use super::{Ended, Place, block_on, unavailable};
 use crate::daemon;
 use crate::domain::Reference;
-use crate::ledger::{Ledger, LetterState, Role, Topic};
-use crate::mailer;
+use crate::ledger::{Ledger, LetterState, Reader, Role, Topic};
+use crate::mailer::{self, Failure};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -85,6 +85,8 @@ fn list(place: &Place, wanted: &ListArguments) -> Ended {
 fn retry(place: &Place, wanted: &RetryArguments) -> Ended {
     let (config, _) = place.config()?;
     let retried = block_on(async {
+        // Looked for before opening for writing: that would make a ledger where there is none.
+        drop(Reader::open(&config.ledger.path)?);
         let ledger = Ledger::open(&daemon::ledger_settings(&config), Role::Command)?;
         let retried = ledger.retry_letters(wanted.id, Utc::now()).await;
         ledger.close();
@@ -92,7 +94,11 @@ fn retry(place: &Place, wanted: &RetryArguments) -> Ended {
     })?;
     let count = retried.map_err(|error| unavailable(&config.ledger.path, &error))?;
     if count == 0 {
-        output::complain(&"no letter has been tried in vain, refused or given up under that number");
+        let Some(id) = wanted.id else {
+            output::line("no letter has been tried in vain, refused or given up");
+            return Ok(Exit::Done);
+        };
+        output::complain(&format!("{id} is no letter that has been tried in vain, refused or given up"));
         return Ok(Exit::No);
     }
     output::line(format!("{count} back in the post; the daemon sends them as soon as somebody takes them"));
@@ -102,11 +108,19 @@ fn retry(place: &Place, wanted: &RetryArguments) -> Ended {
 fn test(place: &Place, wanted: &TestArguments) -> Ended {
     let (config, _) = place.config()?;
     block_on(mailer::send_test(&daemon::mailer_settings(&config), &wanted.recipient))?.map_err(|failure| {
-        output::complain(&failure);
+        output::complain(&in_words(&failure));
         Exit::Unavailable
     })?;
     output::line(format!("a test letter to {} is on its way", wanted.recipient));
     Ok(Exit::Done)
+}
+
+/// Why the test letter did not go. Nobody tries it again.
+fn in_words(failure: &Failure) -> String {
+    match failure {
+        Failure::Deferred(trouble) => format!("not delivered: {trouble}"),
+        Failure::Refused { .. } | Failure::Misconfigured(_) => failure.to_string(),
+    }
 }
 
 /// What people call that which a letter is about: an order, a transaction, or days.

@@ -27,7 +27,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Environment, Finding, Findings, LedgerConfig};
-use crate::ledger::{LedgerError, Reader};
+use crate::daemon;
+use crate::ledger::{Ledger, LedgerError, Reader, Role};
 use exit::Exit;
 
 /// Receives Paynow's payment notifications, proves them, keeps them, confirms them, and tells the merchant.
@@ -150,9 +151,48 @@ fn misconfigured(findings: Findings) -> Exit {
 
 /// Says why the ledger at `path` cannot be had.
 fn unavailable(path: &Path, error: &LedgerError) -> Exit {
-    output::complain(&path.display());
-    output::complain_of(error);
+    output::complain(&in_words(path, error));
     Exit::Unavailable
+}
+
+/// Why the ledger at `path` cannot be had, with the path once.
+fn in_words(path: &Path, error: &LedgerError) -> String {
+    if error.names_file() { error.to_string() } else { format!("{}: {error}", path.display()) }
+}
+
+/// The ledger for what the merchant's own books say, which they may say before the daemon first starts. Says where one
+/// is begun: that may be a place nobody meant.
+fn ledger_for_books(config: &Config) -> Result<Ledger, LedgerError> {
+    let is_new = reader_for_books(config)?.is_none();
+    let ledger = Ledger::open(&daemon::ledger_settings(config), Role::Command)?;
+    if is_new {
+        let path = config.ledger.path.display();
+        output::complain(&format!(
+            "there was no ledger at {path}, so a new one is begun; if there is one elsewhere, ledger.path means another file"
+        ));
+    }
+    Ok(ledger)
+}
+
+/// The ledger to compare the merchant's own books with, if there is one yet.
+fn reader_for_books(config: &Config) -> Result<Option<Reader>, LedgerError> {
+    match Reader::open(&config.ledger.path) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(LedgerError::Missing) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same, for who changes nothing. Says if there is none.
+fn rehearsal_for_books(config: &Config) -> Result<Option<Reader>, LedgerError> {
+    let reader = reader_for_books(config)?;
+    if reader.is_none() {
+        let path = config.ledger.path.display();
+        output::complain(&format!(
+            "there is no ledger yet at {path}, so everything is new; if there is one elsewhere, ledger.path means another file"
+        ));
+    }
+    Ok(reader)
 }
 
 /// A runtime for a command that waits for something.

@@ -163,7 +163,8 @@ fn purge(place: &Place, wanted: &PurgeArguments) -> Ended {
     })?;
     let (found, gone) = purged.map_err(|error| unavailable(&config.path, &error))?;
     if found == 0 {
-        output::complain(&"nothing of that kind is in quarantine");
+        let of_that = if wanted.ids.is_empty() { "nothing of that kind" } else { "nothing of that number" };
+        output::complain(&format!("{of_that} is in quarantine"));
         return Ok(Exit::No);
     }
     if !wanted.yes {

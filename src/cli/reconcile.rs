@@ -45,7 +45,7 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> Ended {
     if arguments.json {
         output::line(of_run(&ran));
     } else {
-        tell(&ran);
+        tell(&ran, wanted.integration.is_some());
     }
     Ok(Exit::Done)
 }
@@ -133,7 +133,7 @@ fn kept(changes: &Changes) {
 }
 
 /// What a run did, for people.
-fn tell(ran: &Ran) {
+fn tell(ran: &Ran, one_only: bool) {
     let Ran { days, checked, moves, concluded } = ran;
     output::line(format!("Reconciled {}.", in_words(days)));
     let Checked { payments, answered, unanswered, traced, found, left } = checked;
@@ -154,8 +154,11 @@ fn tell(ran: &Ran) {
     output::line(match concluded {
         Concluded::Reported { letters: 0, need_you } => format!("{need_you} need you; there is nobody to write to"),
         Concluded::Reported { letters, need_you } => format!("{need_you} need you; letters written: {letters}"),
+        Concluded::AlreadyReported | Concluded::Noted if one_only => {
+            "nobody is written to: only one integration was looked at".into()
+        }
         Concluded::AlreadyReported | Concluded::Noted => {
-            "nobody is written to: not everything was looked at, or it was reported before".into()
+            format!("nobody is written to: {} was reported before", in_words(days))
         }
     });
 }

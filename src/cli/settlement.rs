@@ -8,12 +8,12 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 
 use super::exit::Exit;
-use super::{Ended, Place, block_on, output};
+use super::{Ended, Place, block_on, in_words, ledger_for_books, output, rehearsal_for_books};
 use crate::books::{BadSheet, NoRow, SETTLEMENT_MAP, SettlementMap, Settlements};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::Settlement;
-use crate::ledger::{Ledger, LedgerError, Matched, Reader, Role, Settled};
+use crate::ledger::{LedgerError, Matched, Settled};
 
 /// How many lines share one commit.
 const TOGETHER: usize = 256;
@@ -88,11 +88,10 @@ fn import(config: &Config, wanted: &ImportArguments) -> Result<Sum, Trouble> {
     let lines = Settlements::open(input, &map, &desk, Utc::now()).map_err(|error| {
         (if matches!(error, BadSheet::File(_)) { Exit::Unavailable } else { Exit::No }, named(&error))
     })?;
-    let stored = |error: LedgerError| (Exit::Unavailable, format!("{}: {error}", config.ledger.path.display()));
+    let stored = |error: LedgerError| (Exit::Unavailable, in_words(&config.ledger.path, &error));
     let mut sum = Sum::default();
     if wanted.dry_run {
-        let path = &config.ledger.path;
-        let reader = path.exists().then(|| Reader::open(path)).transpose().map_err(stored)?;
+        let reader = rehearsal_for_books(config).map_err(stored)?;
         each(lines, wanted, &mut sum, |lines| {
             lines.iter().map(|line| reader.as_ref().map_or(Ok(Settled::New), |it| it.would_settle(line))).collect()
         })
@@ -100,7 +99,7 @@ fn import(config: &Config, wanted: &ImportArguments) -> Result<Sum, Trouble> {
         output::line(format!("{} (nothing was changed)", sum.in_words()));
         return Ok(sum);
     }
-    let ledger = Ledger::open(&daemon::ledger_settings(config), Role::Command).map_err(stored)?;
+    let ledger = ledger_for_books(config).map_err(stored)?;
     let written = |result: Result<Result<_, LedgerError>, Exit>| result.unwrap_or(Err(LedgerError::Closed));
     let imported = each(lines, wanted, &mut sum, |lines| written(block_on(ledger.settle(lines, Utc::now()))));
     // What was taken before a failure is matched all the same.
@@ -164,7 +163,11 @@ fn each(
             put(&mut waiting, sum)?;
         }
     }
-    put(&mut waiting, sum)
+    put(&mut waiting, sum)?;
+    if sum.new + sum.known + sum.bad == 0 {
+        output::complain(&format!("{}: there is no row under the heading", wanted.file.display()));
+    }
+    Ok(())
 }
 
 fn map(wanted: &ImportArguments) -> Result<SettlementMap, Trouble> {

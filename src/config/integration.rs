@@ -78,6 +78,9 @@ impl IntegrationConfig {
         let api_key = api_key(&mut section, vault, protocol);
         let origin = origin(&mut section, protocol);
         let terms = terms(&mut section, schedule);
+        if let (Some(protocol), Some(origin), Some(terms)) = (protocol, &origin, &terms) {
+            hold_sandbox_apart(&section, protocol, origin, terms.mode);
+        }
         section.finish();
         let (name, protocol, (keys, key_files), origin, terms) = (name.ok()?, protocol?, keys?, origin?, terms?);
         if wants_api_key && api_key.is_none() {
@@ -130,6 +133,14 @@ fn origin(section: &mut Section<'_>, protocol: Option<Protocol>) -> Option<Origi
         "an origin like https://www.paynow.co.zw: scheme, host and optional port only; http is for loopback hosts";
     let asked = section.read("gateway", rule, |text| text.parse().ok());
     asked.or_else(|| protocol?.default_origin().parse().ok())
+}
+
+/// Money of the sandbox is not real, and must not be counted as if it were.
+fn hold_sandbox_apart(section: &Section<'_>, protocol: Protocol, origin: &Origin, mode: Mode) {
+    if mode == Mode::Live && protocol.dialect().sandbox == Some(origin.as_str()) {
+        section
+            .error("gateway", "is the sandbox, where no money is real: say mode = \"test\", too, or remove the line");
+    }
 }
 
 /// The merchant's decisions; `confirmable` is not one and is filled in by the caller.

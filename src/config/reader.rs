@@ -198,7 +198,19 @@ impl<'d> Section<'d> {
 
     /// Notes an error at `key`, or at the whole section if `key` is empty.
     pub(super) fn error(&self, key: &str, reason: impl Into<String>) {
-        self.document.find(Level::Error, &self.join(key), self.written(key), reason.into());
+        self.document.find(Level::Error, &self.join(key), self.blamed(key), reason.into());
+    }
+
+    /// What was written at `key`; where nothing was, one of the variables that the section consists of, if the file has
+    /// nothing of it.
+    fn blamed(&self, key: &str) -> Option<&'d Value> {
+        let of_variables = || {
+            let mut values = self.values?.values();
+            let first = values.next()?;
+            let is_variable = |value: &Value| self.document.variable(value.tag()).is_some();
+            (is_variable(first) && values.all(is_variable)).then_some(first)
+        };
+        self.written(key).or_else(of_variables)
     }
 
     /// The path under `key`, else `usual`; a relative one is relative to `state`. Nothing need be there yet, but something

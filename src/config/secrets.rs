@@ -56,6 +56,10 @@ impl Vault {
         let key = "key_files";
         section.require(key, "name the file that holds the integration key, for example [\"shop.key\"]");
         let names = section.list(key, 1..=MOST_KEYS, "the name of a file", |name| Some(name.to_owned()))?;
+        if let Some(twice) = (1..names.len()).find(|at| names.iter().take(*at).any(|name| Some(name) == names.get(*at)))
+        {
+            section.error(key, format!("entry {} is there twice; remove one", twice + 1));
+        }
         let protocol = protocol?;
         let mut keys = Vec::new();
         for (at, name) in names.iter().enumerate() {
@@ -202,6 +206,11 @@ fn content(path: &Path) -> Result<SecretString, String> {
     let trimmed = text.expose_secret().trim_end();
     if u64::try_from(length).unwrap_or(u64::MAX) > LARGEST {
         return Err("is larger than 4KiB: not a secret".to_owned());
+    }
+    if trimmed.starts_with('\u{feff}') {
+        return Err(
+            "begins with a byte order mark, which some editors put there unseen; save it as UTF-8 without one".into()
+        );
     }
     if trimmed.is_empty() {
         return Err("is empty".to_owned());

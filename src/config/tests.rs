@@ -285,6 +285,38 @@ fn mail_without_protection_goes_only_to_this_machine() {
 }
 
 #[test]
+fn the_sandbox_is_taken_for_test_money_only() {
+    let poland = |lines: &str| {
+        let text = "[integrations.sklep]\nprotocol = \"paynow-poland\"\nkey_files = [\"sklep.key\"]\n\
+                    api_key_file = \"sklep.api.key\"\ncurrency = \"PLN\"\n";
+        let house = House::with(&format!("{text}{lines}\n"));
+        house.secret("sklep.key", KEY);
+        house.secret("sklep.api.key", "97a55694-5478");
+        house.findings()
+    };
+    let sandbox = "gateway = \"https://API.sandbox.paynow.pl/\"";
+    for live in [sandbox.to_owned(), format!("{sandbox}\nmode = \"live\"")] {
+        let told = poland(&live);
+        assert!(told.starts_with("daemon.toml:6: integrations.sklep.gateway: is the sandbox"), "{told}");
+        assert!(told.contains("mode = \"test\"") && told.lines().count() == 1, "{told}");
+    }
+    assert_eq!(poland(&format!("{sandbox}\nmode = \"test\"")), "");
+    assert_eq!(poland(""), "");
+}
+
+#[test]
+fn an_integration_of_variables_alone_is_blamed_on_them() {
+    let house = House::with(SHOP).var("PAYNOWD_INTEGRATIONS__NEW__MODE", "test");
+    let told = house.findings();
+    assert!(told.contains("PAYNOWD_INTEGRATIONS__NEW__MODE: integrations.new.protocol: is required"), "{told}");
+    assert!(!told.contains("daemon.toml"), "{told}");
+    // What is missing where the file has something, too, is missing in the file.
+    let half = House::with("[integrations.new]\nprotocol = \"paynow-zimbabwe-button\"\n")
+        .var("PAYNOWD_INTEGRATIONS__NEW__MODE", "test");
+    assert!(half.findings().contains("daemon.toml:1: integrations.new.currency: is required"), "{}", half.findings());
+}
+
+#[test]
 fn every_range_is_named_when_it_is_left() {
     for (text, range) in [
         ("[server]\nmax_connections = 0", "from 1 to 65536"),

@@ -59,6 +59,29 @@ fn a_missing_key_file_is_a_finding_that_names_every_place_looked_in() {
 }
 
 #[test]
+fn a_byte_order_mark_that_nobody_sees_is_named() {
+    let house = House::with(&format!(
+        "[admin]\ntoken_file = \"admin.token\"\n[mail]\ntransport = \"smtp\"\nfrom = \"a@b.example\"\n[mail.smtp]\n\
+         host = \"localhost\"\nusername = \"x\"\npassword_file = \"smtp.password\"\n{SHOP}"
+    ));
+    for file in ["admin.token", "smtp.password", "shop.key"] {
+        house.secret(file, &format!("\u{feff}{KEY}\n"));
+    }
+    let told = house.findings();
+    for key in ["admin.token_file", "mail.smtp.password_file", "integrations.shop.key_files"] {
+        let named = told.lines().any(|line| line.contains(key) && line.contains("begins with a byte order mark"));
+        assert!(named, "{key}: {told}");
+    }
+    assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
+fn a_key_file_that_is_there_twice_is_refused() {
+    let told = House::with(&SHOP.replace("[\"shop.key\"]", "[\"shop.key\", \"shop.key\"]")).findings();
+    assert!(told.contains("integrations.shop.key_files: entry 2 is there twice; remove one"), "{told}");
+}
+
+#[test]
 fn what_is_no_key_is_refused_and_not_repeated() {
     for (content, reason) in [
         (WRONG.to_owned(), "does not hold an integration key"),

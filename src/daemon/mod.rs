@@ -282,8 +282,8 @@ struct Told {
     keys: watch::Sender<Vec<KeyFiles>>,
 }
 
-/// SIGHUP: keys, the admin token, recipients and schedules, after a full check. A bad file changes nothing and says
-/// why.
+/// SIGHUP: everything about the integrations, the nightly run, the schedules and the admin token, after a full check. A
+/// bad file changes nothing and says why; what has changed and is only read at start is named.
 async fn reload(
     source: &Source,
     running: &Config,

@@ -30,16 +30,16 @@ pub(super) fn named(config: &Config) -> Vec<KeyFiles> {
 /// # Errors
 /// There is a ledger, and it cannot be read.
 pub fn idle_keys(config: &Config) -> Result<Vec<OldKey>, LedgerError> {
-    if !config.ledger.path.exists() {
-        return Ok(Vec::new());
-    }
     let now = Utc::now();
     let idle = |key: &OldKey| {
         let integration = config.integrations.iter().find(|integration| integration.name == key.integration);
         let mut files = integration.into_iter().flat_map(|integration| integration.key_files.iter().skip(1));
         files.find(|file| file.name == key.file).is_some_and(|file| key.is_idle(file.changed, now))
     };
-    Ok(Reader::open(&config.ledger.path)?.old_keys()?.into_iter().filter(idle).collect())
+    match Reader::open(&config.ledger.path) {
+        Err(LedgerError::Missing) => Ok(Vec::new()),
+        reader => Ok(reader?.old_keys()?.into_iter().filter(idle).collect()),
+    }
 }
 
 /// Which key.

@@ -7,7 +7,7 @@ use tokio::signal::unix::{self, SignalKind};
 pub(super) enum Signal {
     /// SIGTERM or SIGINT: end in good order.
     Stop,
-    /// SIGHUP: read keys, recipients and schedules again.
+    /// SIGHUP: read the integrations, the nightly run and the schedules again.
     Reload,
 }
 

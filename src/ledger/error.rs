@@ -18,7 +18,7 @@ pub enum LedgerError {
     #[error("looking at the ledger ended by a panic: a bug, please report it")]
     Bug,
     /// The disk or the database refused. What was asked did not happen; it may succeed later.
-    #[error("the ledger cannot be {doing}: {cause}")]
+    #[error("the ledger cannot be {doing}: {}", told(cause))]
     Storage {
         /// What was being attempted: "written", "read", "opened".
         doing: &'static str,
@@ -35,6 +35,20 @@ pub enum LedgerError {
         path: PathBuf,
         /// What the system says.
         cause: std::io::Error,
+    },
+    /// The file is another user's, and this one may not do that with it. Become that user.
+    #[error(
+        "{path}: this user may not {}; it belongs to {owner}: sudo -u {owner} paynowd …",
+        if *to_write { "write to the ledger" } else { "read the ledger" },
+        path = path.display()
+    )]
+    Forbidden {
+        /// The ledger.
+        path: PathBuf,
+        /// What sudo calls whom it belongs to.
+        owner: String,
+        /// Whether it was to be written to.
+        to_write: bool,
     },
     /// There is none to be read. Start the daemon once, or point to another file.
     #[error("there is no ledger yet: the daemon begins it when it first starts; or ledger.path means another file")]
@@ -70,6 +84,14 @@ impl LedgerError {
     /// Whether the file itself is damaged, or none of ours: nothing that passes by itself.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Storage { cause, .. } if super::verify::is_damage(cause))
+    }
+
+    /// Whether the message names a file.
+    pub const fn names_file(&self) -> bool {
+        matches!(
+            self,
+            Self::File { .. } | Self::Forbidden { .. } | Self::Newer { .. } | Self::Foreign { .. } | Self::InUse { .. }
+        )
     }
 
     /// Whether the failure may lie in the one thing that was to be stored, rather than in the disk, the file or the
@@ -116,5 +138,15 @@ impl LedgerError {
 impl From<JoinError> for LedgerError {
     fn from(error: JoinError) -> Self {
         if error.is_panic() { Self::Bug } else { Self::Closed }
+    }
+}
+
+/// What SQLite says, or more where it says too little.
+fn told(cause: &rusqlite::Error) -> String {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process keeps it locked, perhaps for a backup; try again in a moment".into()
+        }
+        _ => cause.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::LedgerError;
 use super::whereabouts::Whereabouts;
@@ -31,6 +31,10 @@ const STATEMENTS: usize = 64;
 
 /// Opens `path` for writing, creating and migrating it as needed; and where that is.
 pub(super) fn open_writer(path: &Path) -> Result<(Connection, Whereabouts), LedgerError> {
+    write_to(path).map_err(|error| forbidden(error, path, true))
+}
+
+fn write_to(path: &Path) -> Result<(Connection, Whereabouts), LedgerError> {
     create_home(path)?;
     let of_file = |cause| LedgerError::File { path: path.to_owned(), cause };
     if create(path).map_err(of_file)? {
@@ -74,6 +78,10 @@ fn create(path: &Path) -> std::io::Result<bool> {
 
 /// Opens `path` for reading only; nothing this connection does can change the ledger.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    read_from(path).map_err(|error| forbidden(error, path, false))
+}
+
+fn read_from(path: &Path) -> Result<Connection, LedgerError> {
     if path.try_exists().is_ok_and(|exists| !exists) {
         return Err(LedgerError::Missing);
     }
@@ -88,7 +96,37 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     let found = version(&connection).map_err(opened)?;
     refuse_foreign(&connection, path)?;
     refuse_newer(found, path)?;
-    Ok(connection)
+    // An empty file: somebody has made room for a ledger, and nobody has begun it.
+    if found == 0 { Err(LedgerError::Missing) } else { Ok(connection) }
+}
+
+/// The same failure, told as what it is if it is that the file is another user's.
+pub(super) fn forbidden(error: LedgerError, path: &Path, to_write: bool) -> LedgerError {
+    let is_refusal = match &error {
+        LedgerError::Storage { cause, .. } => matches!(
+            cause.sqlite_error_code(),
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+        ),
+        LedgerError::File { cause, .. } => cause.kind() == std::io::ErrorKind::PermissionDenied,
+        _ => false,
+    };
+    // A file in a directory that may not be entered belongs to nobody we can see.
+    let found = path.ancestors().find_map(|place| std::fs::metadata(place).ok()).map(|found| found.uid());
+    match found.filter(|owner| is_refusal && *owner != rustix::process::geteuid().as_raw()) {
+        Some(owner) => LedgerError::Forbidden { path: path.to_owned(), owner: user(owner), to_write },
+        None => error,
+    }
+}
+
+/// What sudo calls the user of this number: its name, if this machine's list has it.
+fn user(number: u32) -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic()))?;
+        (fields.nth(1)? == number.to_string()).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("'#{number}'"))
 }
 
 /// What the lock of the one daemon is called, behind the ledger's name.
@@ -141,6 +179,10 @@ fn create_home(path: &Path) -> Result<(), LedgerError> {
 /// Brings the schema up to ours, one migration a transaction.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
     let failed = |cause| LedgerError::Storage { doing: "migrated", cause };
+    // What needs no migration needs no lock for one.
+    if usize::try_from(version(connection).map_err(failed)?).is_ok_and(|had| had == MIGRATIONS.len()) {
+        return Ok(());
+    }
     loop {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let found = version(&transaction).map_err(failed)?;

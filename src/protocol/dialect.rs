@@ -12,6 +12,8 @@ pub type ReadKey = fn(&str) -> Result<Key, NotAKey>;
 pub struct Dialect {
     /// Where its gateway lives unless the configuration says otherwise.
     pub origin: &'static str,
+    /// Where its gateway can be tried without real money, if that is a place of its own.
+    pub sandbox: Option<&'static str>,
     /// Whether the gateway numbers its integrations, so that a configuration without `id` lacks something.
     pub has_id: bool,
     /// Reads a key that proves messages.

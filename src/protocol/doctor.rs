@@ -9,7 +9,7 @@ use crate::domain::{IntegrationName, Timestamp};
 const TOLD: usize = 6;
 
 /// How many digits of a digest are enough to look for it among all mistakes without finding it by chance.
-const ENOUGH: usize = 6;
+pub(in crate::protocol) const ENOUGH: usize = 6;
 
 /// A message whose proof is in question.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,11 @@ impl Prefix {
         let text = text.trim();
         let sound = (ENOUGH..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if sound { Ok(Self(text.to_ascii_uppercase().into())) } else { Err(NotAPrefix) }
+    }
+
+    /// As much of it as may be told.
+    pub fn told(&self) -> &str {
+        self.0.get(..TOLD).unwrap_or(&self.0)
     }
 
     /// Whether `digest` begins so.
@@ -79,16 +84,29 @@ pub struct Fit {
     pub begins: String,
 }
 
+/// Why there is no proof that could be tried: a message was handed in without it, or something that is no message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// What is missing.
+    pub what: String,
+    /// What to hand in instead.
+    pub instead: &'static str,
+    /// Whether it looks like a message of this protocol otherwise.
+    pub is_message: bool,
+}
+
 /// What one gateway finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Examination {
     /// By which rule its messages are proven.
     pub rule: &'static str,
+    /// Why no proof could be tried, if none could.
+    pub lack: Option<Lack>,
     /// How the proof that the message carries came about.
     pub claimed: Option<Fit>,
     /// How the other digest came about.
     pub expected: Option<Fit>,
-    /// How the right digest begins, under the current key.
+    /// How the right digest begins, under the current key; nothing where that would be one of no message.
     pub due: Option<String>,
     /// How many ways were tried.
     pub tried: u64,
@@ -120,6 +138,8 @@ pub enum Verdict {
     },
     /// Nothing that was tried fits.
     Unknown,
+    /// Nothing was tried: it carries no proof.
+    NoProof(Lack),
 }
 
 /// Everything that can be said of a message.
@@ -195,7 +215,7 @@ pub fn diagnose(
         Verdict::Holds { integration, .. } | Verdict::Mistaken { integration, .. } => {
             opinions.iter().find(|opinion| opinion.integration == integration)
         }
-        Verdict::Unknown => opinions.first(),
+        Verdict::Unknown | Verdict::NoProof(_) => opinions.first(),
     };
     Diagnosis {
         expected,
@@ -233,8 +253,14 @@ fn verdict(opinions: &[Opinion<'_>], is_meant: impl Fn(&Opinion<'_>) -> bool) ->
     // A message that holds where it is meant, but for an obstacle, is no mistake of hashing.
     match fits.filter(|(_, fit)| !fit.mistakes.is_empty()).min_by_key(|(_, fit)| fit.mistakes.len()) {
         Some((integration, fit)) => Verdict::Mistaken { integration: integration.clone(), fit },
-        None => Verdict::Unknown,
+        None => lack(opinions.iter().filter(|opinion| is_meant(opinion))).map_or(Verdict::Unknown, Verdict::NoProof),
     }
+}
+
+/// What is missing for anybody whom it is meant for to try a proof. Who sees at least a message knows best.
+fn lack<'a>(meant: impl Iterator<Item = &'a Opinion<'a>>) -> Option<Lack> {
+    let lacks: Option<Vec<&Lack>> = meant.map(|opinion| opinion.found.lack.as_ref()).collect();
+    lacks?.into_iter().min_by_key(|lack| !lack.is_message).cloned()
 }
 
 fn other_key(owner: &IntegrationName) -> Mistake {

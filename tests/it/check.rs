@@ -66,6 +66,7 @@ async fn the_shipped_configuration_passes_once_there_is_a_key() {
     let (code, said) = check();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("in order") && said.contains("/paynow/shop"), "{said}");
+    assert!(said.contains("no letters, for notify is empty"), "{said}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2, "checking leaves nothing behind");
 }
 

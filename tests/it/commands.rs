@@ -117,7 +117,56 @@ async fn a_ledger_that_is_not_there_is_said_so() {
     assert_eq!(output.status.code(), Some(69));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("paynowd.db") && said.contains("there is no ledger yet"), "{output:?}");
-    assert!(!house.path("paynowd.db").exists(), "looking does not make one");
+    assert_eq!(said.matches("paynowd.db").count(), 1, "{said}");
+    for command in [
+        &["mail", "retry"][..],
+        &["discrepancies", "resolve", "1", "--reason", "x"],
+        &["quarantine", "purge", "--all", "--yes"],
+        &["quarantine", "release", "--all"],
+        &["reconcile"],
+    ] {
+        let output = house.run(command);
+        assert_eq!(output.status.code(), Some(69), "{command:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no ledger yet"), "{output:?}");
+    }
+    assert!(!house.path("paynowd.db").exists(), "neither looking nor mending makes one");
+    house.write("paynowd.db", "");
+    for command in [&["ledger", "verify"][..], &["payments", "list"], &["mail", "retry"]] {
+        let output = house.run(command);
+        assert_eq!(output.status.code(), Some(69), "{command:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no ledger yet"), "{output:?}");
+    }
+    assert_eq!(house.run(&["check"]).status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_be_used_is_named_once() {
+    let house = House::build(Settings::usual()).await;
+    house.ledger().execute_batch("CREATE TABLE orders (id INTEGER PRIMARY KEY)").unwrap();
+    for command in [&["payments", "list"][..], &["mail", "retry"], &["ledger", "verify"]] {
+        let said = String::from_utf8(house.run(command).stderr).unwrap();
+        assert!(said.contains("some other program") && said.matches("paynowd.db").count() == 1, "{command:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_there_is_nothing_of_is_named_as_what_was_asked_for() {
+    let house = House::start(Settings::usual()).await;
+    let said = |arguments: &[&str]| {
+        let output = house.run(arguments);
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    for (arguments, code, words) in [
+        (&["mail", "retry"][..], 0, "no letter has been tried in vain, refused or given up\n"),
+        (&["mail", "retry", "7"], 1, "7 is no letter that has been tried in vain"),
+        (&["quarantine", "purge", "7", "--yes"], 1, "nothing of that number is in quarantine"),
+        (&["quarantine", "purge", "--all", "--yes"], 1, "nothing of that kind is in quarantine"),
+        (&["expect", "list"], 0, "nothing is expected\n"),
+        (&["expect", "list", "--open"], 0, "nothing is expected for which no money has come\n"),
+    ] {
+        let (ended, told) = said(arguments);
+        assert!(ended == Some(code) && told.contains(words), "{arguments:?}: {ended:?} {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,11 +38,16 @@ async fn a_file_of_orders_is_taken_row_by_row_and_again_without_effect() {
     let file = house.path("orders.csv");
     let import = ["expect", "import", file.to_str().unwrap()];
     let dry = run(&house, &[&import[..], &["--dry-run"]].concat());
+    assert!(dry.2.contains("there is no ledger yet at ") && dry.2.contains("ledger.path means another"), "{}", dry.2);
     assert_eq!((dry.0, dry.1.as_str()), (1, "2 new, 0 known, 4 bad rows (nothing was changed)\n"));
     assert!(!house.path("paynowd.db").exists(), "a dry run makes no ledger");
 
     let (code, summed, told) = run(&house, &import);
     assert_eq!((code, summed.as_str()), (1, "2 new, 0 known, 4 bad rows\n"));
+    let begun = |told: &str| {
+        told.contains("so a new one is begun") && told.contains(house.path("paynowd.db").to_str().unwrap())
+    };
+    assert!(begun(&told), "{told}");
     for part in [
         "columns that mean nothing here: Shelf",
         "line 4: amount: must have a point before its decimals and no thousands separators",
@@ -53,11 +58,38 @@ async fn a_file_of_orders_is_taken_row_by_row_and_again_without_effect() {
         assert!(told.contains(part), "{part}\n{told}");
     }
     assert!(!told.contains("evil.example"));
-    let (code, summed, _) = run(&house, &import);
+    let (code, summed, told) = run(&house, &import);
     assert_eq!((code, summed.as_str()), (1, "0 new, 2 known, 4 bad rows\n"));
+    assert!(!begun(&told), "{told}");
     let kept: Vec<Value> =
         listed(&house, &[]).iter().map(|order| json!([order["reference"], order["created"]])).collect();
     assert_eq!(kept, [json!(["INV-2", "2026-03-12T12:05:00.000Z"]), json!(["INV-1", "2026-03-11T22:00:00.000Z"])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_ledger_path_is_seen_when_a_new_ledger_is_begun_there() {
+    let house = House::build(Settings::usual().variable("PAYNOWD_LEDGER__PATH", "typo/x.db")).await;
+    let order = ["--integration", "shop", "--reference", "INV-1", "--currency", "USD", "--amount", "1"];
+    let (code, _, told) = run(&house, &[&["expect", "add"], &order[..]].concat());
+    assert!(code == 0 && told.contains("typo/x.db, so a new one is begun"), "{told}");
+    let (code, _, told) = run(&house, &[&["expect", "add"], &order[..]].concat());
+    assert_eq!((code, told.as_str()), (0, ""), "it is there now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_holds_nothing_for_us_says_so() {
+    let house = House::build(Settings::usual()).await;
+    let import = |text: &str| {
+        house.write("orders.csv", text);
+        run(&house, &["expect", "import", house.path("orders.csv").to_str().unwrap()])
+    };
+    let heading = "integration,reference,amount,currency,created";
+    let (code, summed, told) = import(&format!("{heading}\r\n"));
+    assert_eq!((code, summed.as_str()), (0, "0 new, 0 known\n"));
+    assert!(told.contains("orders.csv: there is no row under the heading"), "{told}");
+    let (code, summed, told) = import(&format!("{heading},due\rshop,CR1,1.00,USD,2026-03-12,\r"));
+    assert_eq!((code, summed.as_str()), (1, ""));
+    assert!(told.contains("a carriage return alone") && !told.contains("CR1"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,6 +109,48 @@ async fn the_mistake_is_named_with_what_to_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_concluded_about_a_proof_that_was_never_tried() {
+    let house = House::build(with_poland()).await;
+    for (arguments, input, what, instead) in [
+        (&["--integration", "shop"][..], "reference=INV-1&amount=1.00", "there is no hash field", "--sign"),
+        (&[], "reference=INV-1\namount=1.00\nhash=0BF21B\n", "these are lines", "as it was posted"),
+        (&["--integration", "shop"], r#"{"hash":"0BF21B"}"#, "it is JSON", "as it was posted"),
+        (&[], r#"{"paymentId":"NOLV-8F9-08K-WGD"}"#, "there is no Signature header", "--signature"),
+        (&["--expected-prefix", "0BF21B"], "reference=INV-1\namount=1.00", "these are lines", "as it was posted"),
+    ] {
+        let output = explain(&house, arguments, input.as_bytes());
+        let said = text(&output);
+        assert!(
+            said.starts_with("No proof could be tried: ") && said.contains(what) && said.contains(instead),
+            "{said}"
+        );
+        for conclusion in ["does not hold", "tried fits", "not configured here", "No way"] {
+            assert!(!said.contains(conclusion), "{said}");
+        }
+        assert_eq!(output.status.code(), Some(1));
+    }
+    let missing = told(&explain(&house, &["--json", "--integration", "shop"], b"a=1"));
+    assert_eq!(
+        (missing["missing"].as_str(), missing["tried"].as_u64()),
+        (Some("there is no hash field in it"), Some(0))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_hash_without_its_end_is_called_that() {
+    let house = House::build(Settings::usual()).await;
+    let payment = house.gateway.initiate("INV 32", "25.00", None);
+    let genuine = house.gateway.body(&payment.guid, &PostSpec::status("Paid")).unwrap();
+    let said = text(&explain(&house, &["--integration", "shop"], &genuine[..genuine.len() - 8]));
+    assert!(
+        said.contains("It was made under the current key of shop, and:\n- it is the right digest, but cut off"),
+        "{said}"
+    );
+    assert!(said.contains("after 120 of its 128 digits") && said.contains("128 characters"), "{said}");
+    assert!(!said.contains("would have to begin"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn paynows_own_hint_tells_whether_key_or_code_is_wrong() {
     let house = House::build(Settings::usual()).await;
     let fields = b"id=1201&reference=INV-1&amount=1.00&status=Message";
@@ -119,6 +161,16 @@ async fn paynows_own_hint_tells_whether_key_or_code_is_wrong() {
     assert!(text(&right_key).contains(&format!("begins with {hint} is the right one under the current key of shop")));
     let wrong_key = told(&explain(&house, &["--json", "--expected-prefix", "0BF21B"], &wrong));
     assert!(wrong_key["expected"].is_null());
+    let wrong_key = text(&explain(&house, &["--expected-prefix", "0BF21B"], &wrong));
+    assert!(wrong_key.contains("No way that was tried gives a digest that begins with 0BF21B."), "{wrong_key}");
+    // Fields without a hash are asked about for the sake of the hint alone.
+    let fields_only = explain(&house, &["--expected-prefix", hint, "--integration", "shop"], fields);
+    let right = format!("The digest that begins with {hint} is the right one under the current key of shop.\n");
+    assert_eq!((text(&fields_only), fields_only.status.code()), (right, Some(0)));
+    let fields_only = explain(&house, &["--expected-prefix", "0BF21B", "--integration", "shop"], fields);
+    let said = text(&fields_only);
+    assert!(said.starts_with("No way that was tried gives a digest that begins with 0BF21B.\nUnder the"), "{said}");
+    assert!(said.contains(hint) && fields_only.status.code() == Some(1), "{said}");
     assert_eq!(house.run(&["explain", "--expected-prefix", "0BF"]).status.code(), Some(64));
 }
 

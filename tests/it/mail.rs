@@ -179,6 +179,15 @@ async fn a_server_that_offers_no_encryption_gets_neither_letter_nor_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_letter_that_does_not_go_is_promised_no_other_try() {
+    let house = House::build(Settings::usual().smtp(1, "none")).await;
+    let output = house.run(&["mail", "test", "owner@shop.example"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(said.contains("not delivered: ") && !said.contains("tried again"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_field_of_a_payment_can_add_a_header_or_a_recipient() {
     let office = PostOffice::open(Protection::Plain, &[]).await;
     let house = House::start(Settings::usual().smtp(office.port, "none")).await;

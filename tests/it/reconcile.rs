@@ -188,6 +188,8 @@ async fn one_reconciliation_at_a_time() {
 async fn only_one_integration_and_only_days_that_have_begun() {
     let house = unfitting().await;
     house.reconcile(&["--integration", "button"]);
+    let said = house.done(&["reconcile", "--integration", "button"]);
+    assert!(said.ends_with("nobody is written to: only one integration was looked at\n"), "{said}");
     assert_eq!(house.open_findings().len(), 0);
     house.reconcile(&["--integration", "shop"]);
     assert_eq!(house.open_findings(), UNFITTING);
@@ -196,6 +198,8 @@ async fn only_one_integration_and_only_days_that_have_begun() {
     }
     let ran = house.reconcile(&["--date", "2026-03-12"]);
     assert_eq!((&ran["first_day"], &ran["last_day"]), (&"2026-03-12".into(), &"2026-03-12".into()));
+    let said = house.done(&["reconcile", "--date", "2026-03-12"]);
+    assert!(said.ends_with("nobody is written to: 12 Mar 2026 was reported before\n"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! SIGHUP: keys, recipients and schedules are read again, all or nothing.
+//! SIGHUP: the integrations, the nightly run and the schedules are read again, all or nothing.
 
 use paynowd::protocol::Key;
 use paynowd::simulator::{PostSpec, Signature};
@@ -42,6 +42,27 @@ async fn recipients_and_new_integrations_are_taken_over() {
     assert_eq!(house.until_letters(1).await[0].to(), "books@shop.example");
     let sale = paynowd::simulator::ButtonSale::default();
     assert_eq!(house.gateway.post_button(&house.url("stall"), &sale).await.unwrap(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_integration_counts_in_and_whose_money_it_is_counts_for_payments_from_then_on() {
+    let mut house = House::start(Settings::usual()).await;
+    let before = house.pay("INV-32", "25.00").await;
+    let settings = std::fs::read_to_string(house.path("daemon.toml")).unwrap();
+    let shop = "[integrations.shop]";
+    house.write(
+        "daemon.toml",
+        &settings.replace("\"USD\"", "\"ZiG\"").replace(shop, &format!("{shop}\nmode = \"test\"")),
+    );
+    house.reload().await;
+    let after = house.pay("INV-33", "25.00").await;
+    let counted = |guid: &str| {
+        let payment = house.show_json(guid);
+        (payment["currency"].as_str().unwrap().to_owned(), payment["mode"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(counted(&before.guid), ("USD".into(), "live".into()));
+    assert_eq!(counted(&after.guid), ("ZWG".into(), "test".into()));
+    assert!(!house.log().contains("only read at start"), "{}", house.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

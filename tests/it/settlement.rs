@@ -3,7 +3,9 @@
 use chrono::{Days, Utc};
 use chrono_tz::Africa::Harare;
 
-use crate::house::{House, Settings};
+use paynowd::books::SettlementMap;
+
+use crate::house::{House, Settings, paynowd};
 
 const MAP: &str = "[columns]\ndate = \"Day\"\nreference = \"Ref\"\ngross = \"Gross\"\nnet = \"Net\"\n\
     [format]\ndate = \"%d/%m/%Y\"\n[constants]\ncurrency = \"USD\"\nintegration = \"shop\"\n";
@@ -58,6 +60,7 @@ async fn payouts_find_their_payments_one_to_one_and_once() {
         line(2, "INV-9", "1,00", ""),
     ];
     let dry = import(&house, &rows, &["--dry-run"]);
+    assert!(!dry.2.contains("no ledger"), "{}", dry.2);
     assert_eq!((dry.0, dry.1.as_str()), (1, "5 new, 0 known, 1 bad line (nothing was changed)\n"));
     let (code, summed, told) = import(&house, &rows, &[]);
     assert_eq!((code, summed.as_str()), (1, "5 new, 0 known, 1 bad line; 2 matched, 3 without a payment so far\n"));
@@ -141,5 +144,29 @@ async fn a_map_that_does_not_fit_is_one_error_that_says_why() {
     ] {
         let (code, told) = run(&map);
         assert!(code == Some(1) && told.contains(reason), "{reason}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_daemon_has_ever_run_it_is_said_that_a_ledger_is_begun_and_where() {
+    let house = House::build(Settings::usual()).await;
+    let (code, _, told) = import(&house, &[line(2, "INV-1", "25.00", "24.00")], &["--dry-run"]);
+    assert!(code == 0 && told.contains("there is no ledger yet at "), "{told}");
+    assert!(!house.path("paynowd.db").exists());
+    let (code, summed, told) = import(&house, &[], &[]);
+    assert_eq!((code, summed.as_str()), (0, "0 new, 0 known; 0 matched, 0 without a payment so far\n"));
+    assert!(told.contains("paynowd.db, so a new one is begun") && told.contains("no row under the heading"), "{told}");
+}
+
+#[test]
+fn the_map_in_the_help_can_be_copied_from_any_terminal() {
+    let home = tempfile::tempdir().unwrap();
+    for columns in ["60", "80", "100", "200"] {
+        let output =
+            paynowd(home.path()).args(["settlement", "import", "--help"]).env("COLUMNS", columns).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let map = help.split_once("A map:\n\n").unwrap().1;
+        SettlementMap::read(map, None).unwrap_or_else(|trouble| panic!("{columns}: {trouble}\n{map}"));
+        assert!(map.contains("%d %b %Y is 31 Dec 2026"), "{map}");
     }
 }

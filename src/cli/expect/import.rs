@@ -12,13 +12,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::exit::Exit;
-use super::super::{Ended, block_on, output, unavailable};
+use super::super::{Ended, block_on, ledger_for_books, output, rehearsal_for_books, unavailable};
 use super::{code, in_words, named, of_outcome, on_conflict};
 use crate::books::{BadSheet, NoRow, Orders};
 use crate::config::Config;
 use crate::daemon;
 use crate::domain::{Expectation, Terms};
-use crate::ledger::{Admission, Booking, Expected, Ledger, LedgerError, OnConflict, Reader, Role};
+use crate::ledger::{Admission, Booking, Expected, Ledger, LedgerError, OnConflict, Reader};
 
 /// How many orders share one commit: enough to make fsync cheap, few enough to let the daemon's posts in between.
 const TOGETHER: usize = 256;
@@ -28,7 +28,9 @@ const PROGRESS: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 The first line names the columns, in any order and letter case, separated by commas, semicolons or tabs:
-  integration, reference, amount, currency, created    and, where you have them:    due, poll_url, merchanttrace
+  integration, reference, amount, currency, created
+and, where you have them:
+  due, poll_url, merchanttrace
 Amounts are written 1204.50. Times are 2026-03-12, 2026-03-12 14:05 (by reconcile.timezone), or RFC 3339.
 Exits with 1 if a row was bad, or if other money is expected already under its reference.")]
 pub(in crate::cli) struct Arguments {
@@ -95,10 +97,9 @@ pub(super) fn run(config: &Config, wanted: &Arguments) -> Ended {
 
 fn ear(config: &Config, dry_run: bool) -> Result<Ear, LedgerError> {
     if !dry_run {
-        return Ledger::open(&daemon::ledger_settings(config), Role::Command).map(Ear::Ledger);
+        return ledger_for_books(config).map(Ear::Ledger);
     }
-    let path = &config.ledger.path;
-    Ok(Ear::Reader(if path.exists() { Some(Reader::open(path)?) } else { None }))
+    rehearsal_for_books(config).map(Ear::Reader)
 }
 
 /// Takes every row that can be taken.
@@ -142,6 +143,9 @@ fn take(
     }
     put(ear, &mut waiting, wanted, &mut sum, &mut progress)?;
     progress.clear();
+    if sum.is_empty() && broken.is_none() {
+        output::complain(&format!("{}: there is no row under the heading", wanted.file.display()));
+    }
     sum.print(wanted);
     if let Some(trouble) = broken {
         output::complain(&trouble);
@@ -198,6 +202,10 @@ impl Sum {
             Expected::Replaced => &mut self.replaced,
             Expected::Conflict(_) => &mut self.conflicts,
         } += 1;
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.new + self.known + self.replaced + self.conflicts + self.bad == 0
     }
 
     /// What is not there is not mentioned, except what everybody looks for.

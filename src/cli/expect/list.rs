@@ -31,7 +31,10 @@ pub(super) fn run(place: &Place, wanted: &Arguments) -> Ended {
             table.row(row(&order));
             true
         })?;
-        table.print("nothing is expected");
+        table.print(match which {
+            Orders::All => "nothing is expected",
+            Orders::Open => "nothing is expected for which no money has come",
+        });
         Ok(Exit::Done)
     })
 }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::when::stamp;
-use super::{Ended, Place, block_on, output, unavailable};
+use super::{Ended, Place, block_on, ledger_for_books, output, unavailable};
 use crate::books::Order;
 use crate::config::{Config, IntegrationConfig};
 use crate::daemon;
 use crate::domain::{Expectation, MerchantTrace};
-use crate::ledger::{Booking, Expected, Ledger, LedgerError, OnConflict, Role};
+use crate::ledger::{Booking, Expected, LedgerError, OnConflict};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -88,7 +88,7 @@ fn add(config: &Config, wanted: &AddArguments) -> Ended {
         Exit::Usage
     })?;
     let integration = named(config, &expected).ok_or(Exit::Bug)?;
-    let stored = Ledger::open(&daemon::ledger_settings(config), Role::Command).and_then(|ledger| {
+    let stored = ledger_for_books(config).and_then(|ledger| {
         let terms = Arc::clone(&integration.terms);
         let outcome = block_on(ledger.expect(Booking::new(expected.clone(), terms, on_conflict(wanted.replace)), now));
         ledger.close();

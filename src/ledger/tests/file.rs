@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rusqlite::ffi;
+
 use super::*;
 
 #[tokio::test]
@@ -173,6 +175,8 @@ fn there_is_nothing_to_read_where_there_is_no_ledger() {
     let path = home.path().join("paynowd.db");
     assert!(matches!(Reader::open(&path), Err(LedgerError::Missing)));
     assert!(!path.exists());
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(Reader::open(&path), Err(LedgerError::Missing)), "an empty file is no ledger either");
     std::fs::write(&path, "this is not a ledger at all, but a letter to somebody").unwrap();
     assert!(Ledger::open(&settings(path), Role::Daemon).is_err());
 }
@@ -188,6 +192,42 @@ async fn a_lock_held_by_another_process_costs_an_error_and_nothing_after_it() {
     foreign.execute_batch("ROLLBACK").unwrap();
     assert_eq!(house.hear(&body, at(1), Admission::Refuse).await.unwrap().outcome, Outcome::Opened);
     assert_eq!(house.ask::<i64>("SELECT count(*) FROM event"), Some(1));
+}
+
+#[tokio::test]
+async fn a_ledger_that_another_process_keeps_locked_is_opened_and_the_write_says_so() {
+    let house = House::new();
+    let foreign = house.foreign();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let command = Ledger::open(&settings(house.path()), Role::Command).unwrap();
+    let refused = command.ping(Admission::Wait).await.unwrap_err().to_string();
+    assert!(refused.contains("written: another process keeps it locked") && refused.contains("try again"), "{refused}");
+    command.close();
+}
+
+#[test]
+fn a_ledger_of_another_user_is_named_with_whom_to_become() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("paynowd.db");
+    std::fs::write(&path, "").unwrap();
+    let nobody = std::os::unix::fs::chown(&path, Some(54_321), None).is_ok();
+    // Who is not root cannot give a file away, but is not root, whose file this is.
+    let (path, owner) = if nobody { (path, "'#54321'") } else { ("/etc/passwd".into(), "root") };
+    for (code, is_refusal) in [(ffi::SQLITE_CANTOPEN, true), (ffi::SQLITE_READONLY, true), (ffi::SQLITE_FULL, false)] {
+        let error = LedgerError::read(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        let told = schema::forbidden(error, &path, true);
+        assert_eq!(
+            matches!(&told, LedgerError::Forbidden { owner: found, .. } if found == owner),
+            is_refusal,
+            "{told}"
+        );
+    }
+    let cause = std::io::ErrorKind::PermissionDenied.into();
+    let told = schema::forbidden(LedgerError::File { path: path.join("x"), cause }, &path.join("x"), false).to_string();
+    assert!(
+        told.ends_with(&format!("may not read the ledger; it belongs to {owner}: sudo -u {owner} paynowd …")),
+        "{told}"
+    );
 }
 
 #[tokio::test]

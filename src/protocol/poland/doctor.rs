@@ -10,7 +10,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::rewritten::{Rewriting, rewritten};
-use crate::protocol::doctor::{Examination, Fit, Mistake, Prefix, Specimen, beginning};
+use crate::protocol::doctor::{ENOUGH, Examination, Fit, Lack, Mistake, Prefix, Specimen, beginning};
 use crate::protocol::keys::Spelling;
 use crate::protocol::{Key, Setup};
 
@@ -87,15 +87,34 @@ pub(super) fn examine(specimen: &Specimen<'_>, setup: &Setup) -> Examination {
         _ => None,
     };
     let mut search = Search { body: specimen.post.body, setup, tried: 0 };
+    let lack = claimed.is_none().then(|| lack(specimen));
     let due = search.code(&RIGHT, setup.keys.current()).map(|code| beginning(&code));
     Examination {
         rule: RULE,
         claimed: claimed.and_then(|text| search.nearest(&Target::Claimed(text))),
         expected: specimen.expected.and_then(|prefix| search.nearest(&Target::Expected(prefix))),
-        due,
+        due: due.filter(|_| lack.as_ref().is_none_or(|lack| lack.is_message)),
+        lack,
         tried: search.tried,
     }
 }
+
+/// What is missing where there is no one signature to try.
+fn lack(specimen: &Specimen<'_>) -> Lack {
+    let (what, instead, is_message) = match (specimen.post.body.trim_ascii(), specimen.post.signatures) {
+        ([], _) => ("there is nothing in it", BODY, false),
+        ([b'{', ..], []) => ("there is no Signature header with it", HEADER, true),
+        ([b'{', ..], [_]) => ("the Signature header is empty", HEADER, true),
+        ([b'{', ..], _) => ("there is more than one Signature header with it", HEADER, true),
+        _ => ("it is no JSON, and the message is", BODY, false),
+    };
+    Lack { what: what.into(), instead, is_message }
+}
+
+const HEADER: &str = "Give the one that came with the body: --signature TEXT. To have it made for a body of your own, use \
+                      --sign.";
+const BODY: &str = "Hand in the body as it was posted, which begins with {, and the header that came with it: --signature \
+                    TEXT.";
 
 /// One notification, and what has been tried on it.
 struct Search<'a> {
@@ -134,15 +153,19 @@ impl Search<'_> {
         for (at, key) in keys.into_iter().enumerate() {
             let Some(code) = key.spelt(way.spelling).and_then(|key| self.code(way, &key)) else { continue };
             self.tried += 1;
-            let is_it = match target {
-                Target::Claimed(text) => way.writing.write(&code) == **text,
-                Target::Expected(prefix) => prefix.begins(&code),
+            let written = way.writing.write(&code);
+            let (is_it, cut_off) = match target {
+                Target::Claimed(text) if is_cut_off(text, &written) => (true, Some((text.len(), written.len()))),
+                Target::Claimed(text) => (written == **text, None),
+                Target::Expected(prefix) => (prefix.begins(&code), None),
             };
             if is_it {
+                let of_way = deviations.iter().map(|deviation| deviation.mistake());
+                let cut_off = cut_off.map(|lengths| cut_off_after(lengths, deviations.is_empty()));
                 let keyed = way.holder == Holder::Signature && way.code != Code::NoKey;
                 return Some(Fit {
                     key: keyed.then_some(at),
-                    mistakes: deviations.iter().map(|deviation| deviation.mistake()).collect(),
+                    mistakes: of_way.chain(cut_off).collect(),
                     rule: (RULE, None),
                     remarks: Vec::new(),
                     begins: beginning(&code),
@@ -164,6 +187,21 @@ impl Search<'_> {
             Code::KeyBefore => Some(Sha256::new().chain_update(key).chain_update(&body).finalize().to_vec()),
             Code::NoKey => Some(Sha256::digest(&body).to_vec()),
         }
+    }
+}
+
+/// Whether `text` is the beginning of what should be `written`, and long enough not to be that by chance. Signs that
+/// only fill up are no part of it.
+fn is_cut_off(text: &str, written: &str) -> bool {
+    (ENOUGH..written.trim_end_matches('=').len()).contains(&text.len()) && written.starts_with(text)
+}
+
+fn cut_off_after((is, of): (usize, usize), is_right: bool) -> Mistake {
+    let it = if is_right { "it is the right signature, but" } else { "the signature is" };
+    Mistake {
+        code: "cut-off",
+        what: format!("{it} cut off after {is} of its {of} characters"),
+        cure: "Keep and send the whole of it: a column or a variable for it must hold 44 characters.",
     }
 }
 

@@ -92,6 +92,37 @@ fn what_is_right_holds_at_the_door_and_before_the_doctor() {
 }
 
 #[test]
+fn where_there_is_no_signature_to_try_it_is_said_what_is_missing() {
+    let setup = setup(&[SIGNATURE_KEY]);
+    let two: &[&[u8]] = &[b"x", b"y"];
+    for (body, signatures, what, is_message) in [
+        (BODY, &[][..], "no Signature header", true),
+        (BODY, &[&b" "[..]], "header is empty", true),
+        (BODY, two, "more than one Signature", true),
+        ("status=Paid", &[], "it is no JSON", false),
+        ("", &[], "nothing in it", false),
+    ] {
+        let post = Post { body: body.as_bytes(), signatures };
+        let found = examine(&Specimen { post, expected: None }, &setup);
+        let lack = found.lack.unwrap();
+        assert!(lack.what.contains(what), "{} is not {what}", lack.what);
+        assert_eq!((lack.is_message, found.due.is_some(), found.tried), (is_message, is_message, 0));
+    }
+    let post = Post { body: BODY.as_bytes(), signatures: &[b"x"] };
+    assert_eq!(examine(&Specimen { post, expected: None }, &setup).lack, None);
+}
+
+#[test]
+fn a_signature_without_its_end_is_named_as_the_right_one_cut_off() {
+    let setup = setup(&[SIGNATURE_KEY]);
+    let signature = made(&RIGHT, &setup, setup.keys.current());
+    let fit = examined(&signature[..40], &setup).unwrap();
+    assert_eq!(codes(&fit), ["cut-off"]);
+    assert!(fit.mistakes[0].what.contains("right signature, but cut off after 40 of its 44"), "{fit:?}");
+    assert_eq!(codes(&examined(signature.trim_end_matches('='), &setup).unwrap()), ["other-base64"]);
+}
+
+#[test]
 fn a_signature_is_made_and_checked_by_the_same_rule() {
     let account = Account::new(setup(&[SIGNATURE_KEY]));
     let header = account.sign(BODY.as_bytes()).unwrap();

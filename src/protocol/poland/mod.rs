@@ -27,6 +27,7 @@ use crate::protocol::{Dialect, Key};
 /// <https://docs.paynow.pl/docs/v3/integration>: the sandbox is at `https://api.sandbox.paynow.pl`.
 pub const PAYMENTS: Dialect = Dialect {
     origin: "https://api.paynow.pl",
+    sandbox: Some("https://api.sandbox.paynow.pl"),
     has_id: false,
     key: Key::word,
     api_key: Some(Key::word),

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256, Sha512};
 use super::Rule;
 use super::mistakes::{Covered, Deviation, Order, Place, Recipe, Taken, Way, usual};
 use super::wire::{Wire, decoded, trim, wire};
-use crate::protocol::doctor::{Examination, Fit, Mistake, Prefix, Specimen, beginning};
+use crate::protocol::doctor::{ENOUGH, Examination, Fit, Lack, Mistake, Prefix, Specimen, beginning};
 use crate::protocol::{Keys, Setup};
 
 /// How long a message may be for two mistakes at once to be looked for: a real one is a tenth of it.
@@ -29,7 +29,8 @@ enum Target<'a> {
 
 /// The digest that a message carries.
 struct Claim {
-    digest: Vec<u8>,
+    /// As hexadecimal digits in upper case; some may be missing at the end.
+    digits: String,
     is_base64: bool,
     is_lower: bool,
 }
@@ -37,39 +38,89 @@ struct Claim {
 /// Looks at a message that should be proven by `rule` with one of the integration's keys.
 pub(super) fn examine(specimen: &Specimen<'_>, rule: Rule, setup: &Setup) -> Examination {
     let fields: Vec<Wire<'_>> = wire(specimen.post.body).take(setup.max_fields).collect();
-    let claim = fields.iter().find(|field| field.is_hash()).and_then(|field| Claim::read(field.value));
+    let hash = fields.iter().find(|field| field.is_hash()).map(|field| decoded(field.value, true));
+    let claim = hash.as_deref().map(Claim::read);
+    let lack = match &claim {
+        None => Some(without_hash(specimen.post.body)),
+        Some(Err(what)) => Some(Lack { what: what.clone(), instead: INSTEAD, is_message: true }),
+        Some(Ok(_)) => None,
+    };
+    let claim = claim.and_then(Result::ok);
     let mut search =
         Search { fields: &fields, rule, keys: &setup.keys, is_short: specimen.post.body.len() <= SHORT, tried: 0 };
     let claimed = claim.as_ref().and_then(|claim| search.nearest(&Target::Claimed(claim)));
     let expected = specimen.expected.and_then(|prefix| search.nearest(&Target::Expected(prefix)));
-    let due = search.text(&Way::right(rule), false);
+    let text = search.text(&Way::right(rule), false);
+    let due = search.digest(&Way::right(rule), &text, 0).map(|digest| beginning(&digest));
     Examination {
         rule: Way::right(rule).covered.rule(),
         claimed,
         expected,
-        due: search.digest(&Way::right(rule), &due, 0).map(|digest| beginning(&digest)),
+        due: due.filter(|_| lack.as_ref().is_none_or(|lack| lack.is_message)),
+        lack,
         tried: search.tried,
     }
 }
 
+const INSTEAD: &str = "Hand in the whole body as it was posted, from its first field to &hash= and 128 digits. To have the \
+                       hash made for fields of your own, use --sign.";
+const AS_POSTED: &str = "Hand in the body as it was posted, before anything has read it: one line like \
+                         reference=INV-1&amount=25.00&status=Paid&hash= and 128 digits. To have the hash made for fields of \
+                         your own, use --sign.";
+
+/// What is missing in a body in which there is no field for the hash.
+fn without_hash(body: &[u8]) -> Lack {
+    let body = body.trim_ascii();
+    let (what, is_message) = match body {
+        [] => ("there is nothing in it", false),
+        [b'{' | b'[', ..] => ("it is JSON, and the message is a form", false),
+        _ if body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) => {
+            ("these are lines, and the message is a form", false)
+        }
+        _ if !body.contains(&b'=') => ("there are no fields in it, and the message is a form", false),
+        _ => ("there is no hash field in it", true),
+    };
+    Lack { what: what.into(), instead: if is_message { INSTEAD } else { AS_POSTED }, is_message }
+}
+
 impl Claim {
-    fn read(value: &[u8]) -> Option<Self> {
-        let text = String::from_utf8(decoded(value, true)).ok()?;
+    /// What the hash field holds, or what is wrong with that.
+    fn read(value: &[u8]) -> Result<Self, String> {
+        let text = String::from_utf8_lossy(value);
         let text = text.trim();
-        if let Ok(digest) = hex::decode(text) {
+        if text.is_empty() {
+            return Err("its hash field is empty".into());
+        }
+        if text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             let is_lower = text.contains(|c: char| c.is_ascii_lowercase());
-            return (!digest.is_empty()).then_some(Self { digest, is_base64: false, is_lower });
+            let digits = text.to_ascii_uppercase();
+            let count = digits.len();
+            let claim = (count >= ENOUGH).then_some(Self { digits, is_base64: false, is_lower });
+            return claim.ok_or_else(|| format!("its hash field holds {count} of 128 digits, too few to tell it by"));
         }
         // A plus that was not escaped has become a blank.
-        let digest = STANDARD.decode(text.replace(' ', "+")).ok().filter(|digest| digest.len() >= 16)?;
-        Some(Self { digest, is_base64: true, is_lower: false })
+        let digest = STANDARD.decode(text.replace(' ', "+")).ok().filter(|digest| digest.len() >= 16);
+        digest
+            .map(|digest| Self { digits: hex::encode_upper(digest), is_base64: true, is_lower: false })
+            .ok_or_else(|| "its hash field holds neither hexadecimal digits nor base64".into())
+    }
+
+    /// The mistake, if only the beginning of `digest` is there.
+    fn cut_off(&self, digest: &[u8], is_right: bool) -> Option<Mistake> {
+        let (is, of) = (self.digits.len(), digest.len() * 2);
+        let it = if is_right { "it is the right digest, but" } else { "the digest is" };
+        (is < of).then(|| Mistake {
+            code: "cut-off",
+            what: format!("{it} cut off after {is} of its {of} digits"),
+            cure: "Keep and send the whole of it: a column or a variable for it must hold 128 characters.",
+        })
     }
 }
 
 impl Target<'_> {
     fn is(&self, digest: &[u8]) -> bool {
         match self {
-            Self::Claimed(claim) => claim.digest == digest,
+            Self::Claimed(claim) => hex::encode_upper(digest).starts_with(&claim.digits),
             Self::Expected(prefix) => prefix.begins(digest),
         }
     }
@@ -142,6 +193,7 @@ impl Search<'_> {
         let mut mistakes: Vec<Mistake> = deviations.iter().map(|deviation| deviation.mistake(name)).collect();
         let mut remarks = Vec::new();
         if let Target::Claimed(claim) = target {
+            mistakes.extend(claim.cut_off(digest, mistakes.is_empty() && !claim.is_base64));
             if claim.is_base64 {
                 let cure = "Write the digest as hexadecimal digits in upper case.";
                 mistakes.push(Mistake { code: "base64", what: "the digest is written in base64".into(), cure });

@@ -26,6 +26,7 @@ use crate::protocol::{Dialect, Key};
 /// Status updates to the result URL, and polls.
 pub const STATUS_UPDATES: Dialect = Dialect {
     origin: "https://www.paynow.co.zw",
+    sandbox: None,
     has_id: true,
     key: Key::guid,
     api_key: None,
