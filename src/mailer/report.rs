@@ -7,7 +7,7 @@ use minijinja::Error;
 use serde::Serialize;
 
 use super::letter::{Content, rendered};
-use super::report_wording::{self as wording, digits, money, several};
+use super::report_wording::{self as wording, money, several};
 use super::shown;
 use super::shown::shortened;
 use crate::domain::report::{FindingRow, Report};
@@ -270,7 +270,7 @@ fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyV
 }
 
 fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> RowView {
-    let unknown = if period.unknown > 0 {
+    let unknown = if period.unknown > 0 && !period.is_unknown() {
         format!("{} of unknown amount; ", wording::count(period.unknown))
     } else {
         String::new()
@@ -278,12 +278,12 @@ fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> R
     RowView {
         label,
         count: wording::count(period.count),
-        sum: digits(period.ten_thousandths),
+        sum: wording::figure(&period),
         before: format!(
             "{unknown}day before {} · {}; 7-day mean {}{}",
             wording::count(before.count),
-            digits(before.ten_thousandths),
-            digits(week.mean_of_a_week()),
+            wording::amount(&before),
+            wording::mean(&week),
             if several_days { " a day" } else { "" }
         ),
     }
@@ -315,7 +315,7 @@ fn charts(report: &Report) -> Vec<ChartView> {
         let days = window.each().map(|day| {
             let sum = sums.get(&day).copied().unwrap_or_default();
             let name = wording::chart_day(day);
-            let money = if sum.count == 0 { "–".to_owned() } else { digits(sum.ten_thousandths) };
+            let money = if sum.count == 0 { "–".to_owned() } else { wording::amount(&sum) };
             let bar = "#".repeat(usize::try_from(scaled(&sum, BAR)).unwrap_or(0));
             let line = format!("{name:<10} {money:>15}  {bar}").trim_end().to_owned();
             BarView { day: name, sum: money, percent: scaled(&sum, 100), line, reported: day >= report.days.first() }

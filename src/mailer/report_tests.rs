@@ -197,6 +197,38 @@ fn bad() -> Report {
     }
 }
 
+/// Days of Paynow Poland, whose messages state no amount, and of somebody in the same currency who states some.
+fn unknown_amounts() -> Report {
+    let unknown = |count: u64| Sum { unknown: count, ..sum(count, 0) };
+    let pln = currency("PLN");
+    let poland = Total {
+        period: unknown(2),
+        day_before: unknown(1),
+        week_before: unknown(9),
+        ..total("PLN", Status::Paid, None, [(0, 0); 3])
+    };
+    let known = Sum { unknown: 1, ..sum(2, 1_500) };
+    let other = Total { period: known, ..total("EUR", Status::Paid, None, [(0, 0), (1, 700), (1, 700)]) };
+    let chart = |(date, currency, sum)| DayTotal { day: day(date), currency, sum };
+    let sums = [
+        ("2026-03-11", pln, unknown(1)),
+        ("2026-03-12", pln, unknown(2)),
+        ("2026-03-11", currency("EUR"), sum(1, 700)),
+        ("2026-03-12", currency("EUR"), known),
+    ];
+    Report {
+        integrations: vec![(IntegrationName::parse("poland").unwrap(), Mode::Live)],
+        checked: Checked { payments: 2, answered: 2, ..Checked::default() },
+        totals: Totals {
+            live: vec![other, poland],
+            claims: vec![(pln, unknown(1))],
+            chart: sums.map(chart).into(),
+            ..Totals::default()
+        },
+        ..empty()
+    }
+}
+
 /// The first letter after three days without power.
 fn several_days() -> Report {
     let mut report = ordinary();
@@ -291,6 +323,11 @@ fn days_made_up_after_downtime_are_one_letter() {
 #[test]
 fn currencies_stay_apart_and_test_money_has_its_own_table() {
     assert_reads("two-currencies", two_currencies());
+}
+
+#[test]
+fn amounts_that_no_message_states_are_unknown_and_never_zero() {
+    assert_reads("unknown-amounts", unknown_amounts());
 }
 
 #[test]
