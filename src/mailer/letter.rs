@@ -219,7 +219,7 @@ impl Page {
             test: payment.mode == Mode::Test,
             news: wording::news(kind, payment),
             certainty: certainty.sentence(),
-            next_step: wording::next_step(kind.status(), certainty, payment.mode),
+            next_step: wording::next_step(kind.status(), certainty, payment),
             facts: facts(kind, payment, zone),
             command: command(payment),
         }
@@ -264,7 +264,7 @@ fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> 
         ("Amount", Some(wording::sum(payment).unwrap_or_else(|| "unknown (Paynow does not say)".to_owned()))),
         ("Customer paid", paid_apart.map(money)),
         ("Reference", wording::reference(payment)),
-        ("Paynow reference", payment.facts.gateway_reference.as_ref().map(ToString::to_string)),
+        ("Paynow reference", wording::number(payment)),
         ("Status", Some(status)),
         ("Integration", Some(payment.integration.to_string())),
         ("Mode", Some(mode.to_owned())),
@@ -276,15 +276,15 @@ fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> 
     .collect()
 }
 
-/// The command that shows the payment. By the merchant's reference where there is one: the gateway key may be the
-/// GUID of a poll URL, which is as good as the URL and does not belong into a letter.
+/// The command that shows the payment: by its key, which is its own, unless that is the GUID of a poll URL, which is as
+/// good as the URL and does not belong into a letter; then by the merchant's reference.
 fn command(payment: &Payment) -> String {
     match &payment.facts.reference {
+        _ if payment.key.guid().is_none() => format!("paynowd payments show {}", payment.key),
         Some(reference) => {
             let gap = if reference.as_str().starts_with('-') { '=' } else { ' ' };
             format!("paynowd payments list --reference{gap}{}", shell_word(reference.as_str()))
         }
-        None if payment.key.guid().is_none() => format!("paynowd payments show {}", payment.key),
         None => "paynowd payments list".to_owned(),
     }
 }

@@ -94,11 +94,14 @@ fn a_confirmed_payment_reads_well() {
 }
 
 #[test]
-fn an_amount_that_no_message_states_is_called_unknown_and_never_zero() {
+fn an_amount_that_no_message_states_is_called_unknown_and_is_to_be_compared_before_goods_go() {
     let facts = Facts { gateway_reference: None, amount: None, ..payment().facts };
     let polish = Payment { facts, key: GatewayKey::parse("NOLV-8F9-08K-WGD").unwrap(), ..payment() };
     let polish = Payment { wire_status: Some(WireStatus::parse("CONFIRMED").unwrap()), ..polish };
-    assert_reads("amount-unknown", NoticeKind::Reached(Status::Paid), polish);
+    assert_reads("amount-unknown", NoticeKind::Reached(Status::Paid), polish.clone());
+    let claimed = letter(NoticeKind::Unconfirmed(Status::Paid), Payment { trust: Trust::Reported, ..polish });
+    let claimed = read_back(compose(&claimed, &sender(), chrono_tz::UTC).unwrap().bytes());
+    assert!(claimed.text.contains("compare its amount with your order before"), "{}", claimed.text);
 }
 
 #[test]
