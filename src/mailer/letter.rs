@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::Datelike;
 use lettre::Message;
 use lettre::address::Envelope;
@@ -134,7 +136,7 @@ pub fn compose(letter: &Letter, from: &Mailbox, zone: chrono_tz::Tz) -> Result<C
         .date(SystemTime::from(letter.written))
         .from(from.clone())
         .to(recipient)
-        .subject(content.subject.clone())
+        .raw_header(subject(&content.subject))
         .raw_header(automatic);
     let words = MultiPart::alternative()
         .singlepart(part(ContentType::TEXT_PLAIN, content.text))
@@ -174,6 +176,25 @@ pub fn compose_test(recipient: &str, from: &Mailbox, now: Timestamp) -> Result<C
         .header(ContentType::TEXT_PLAIN)
         .body("If you can read this, paynowd's letters reach you.\r\n".to_owned())?;
     Ok(Composed { message_id, subject, envelope: message.envelope().clone(), bytes: message.formatted() })
+}
+
+/// How many bytes of a subject one encoded word holds: with the header's name before it, a line of at most 76.
+const ENCODED_WORD: usize = 39;
+
+/// The subject as a header that a mail program shows as it is meant. What looks like an encoded word (RFC 2047) would be
+/// decoded, and a customer may have typed it as an order number: then all of it is encoded, and that is decoded once.
+fn subject(text: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if !text.contains("=?") {
+        return HeaderValue::new(name, text.to_owned());
+    }
+    let (mut words, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (word, more) = rest.split_at(rest.floor_char_boundary(ENCODED_WORD));
+        words.push(format!("=?utf-8?b?{}?=", BASE64.encode(word)));
+        rest = more;
+    }
+    HeaderValue::dangerous_new_pre_encoded(name, text.to_owned(), words.join("\r\n "))
 }
 
 /// Quoted-printable always: ASCII on the wire, and still legible in the `.eml`.

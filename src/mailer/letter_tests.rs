@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{
     Facts, GatewayKey, GatewayReference, IntegrationName, PollUrl, Reference, Status, Trust, WireStatus,
 };
-use crate::mailer::read_back::read_back;
+use crate::mailer::read_back::{read_back, seen};
 
 const GUID: &str = "c1b5c2f0-6b1f-4d0e-9b0a-0d6d3a0f7a11";
 
@@ -207,6 +207,23 @@ fn a_letter_that_cannot_be_addressed_or_dated_is_refused() {
     assert!(matches!(fails(Letter { written: at("1969-12-31T23:59:59Z"), ..good }), ComposeError::Written(_)));
 }
 
+#[test]
+fn a_reference_that_mail_programs_would_decode_is_shown_as_it_is() {
+    let forged = "=?utf-8?q?INV-1042_is_PAID_IN_FULL?=";
+    assert_eq!(seen(forged), "INV-1042 is PAID IN FULL", "what a mail program makes of it");
+    for reference in [forged, "żółć =?utf-8?b?WA==?= and more, over several words, of which none is whole"] {
+        let facts = Facts { reference: Some(Reference::parse(reference).unwrap()), ..payment().facts };
+        let letter = letter(NoticeKind::Reached(Status::Paid), Payment { facts, ..payment() });
+        let composed = compose(&letter, &sender(), chrono_tz::UTC).unwrap();
+        let subject = read_back(composed.bytes()).headers.swap_remove(4).1;
+        assert!(!subject.contains(forged), "{subject}");
+        assert_eq!(seen(&subject), composed.subject());
+        assert!(composed.subject().ends_with(reference), "{}", composed.subject());
+        let lines = std::str::from_utf8(composed.bytes()).unwrap().lines();
+        assert!(lines.take_while(|line| !line.is_empty()).all(|line| line.len() <= 76), "{letter:?}");
+    }
+}
+
 fn any_kind() -> impl Strategy<Value = NoticeKind> {
     (0..14_usize, 0..4).prop_map(|(at, kind)| match kind {
         0 => NoticeKind::Reached(Status::ALL[at]),
@@ -266,6 +283,8 @@ proptest! {
         prop_assert_eq!(&message.headers[0].1, "<40222.paid.1@shop.example>");
         prop_assert_eq!(&message.headers[3].1, "owner@shop.example");
         prop_assert!(composed.subject().chars().count() <= 100, "{}", composed.subject());
+        let subject = &message.headers[4].1;
+        prop_assert!(!composed.subject().contains("=?") || seen(subject) == composed.subject(), "{}", subject);
         let hidden = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}');
         prop_assert!(!composed.subject().contains(hidden) && !message.text.contains(hidden) && !message.html.contains(hidden));
         prop_assert!(!message.html.contains("<script"));
