@@ -14,7 +14,7 @@ use super::snapshot_rows::{
 };
 use super::{LedgerError, Reader, schema};
 use crate::domain::compare::{Account, Line, Order, PaidOut, Payouts};
-use crate::domain::{GatewayKey, Held, IntegrationName, Known, Reference, Timestamp};
+use crate::domain::{Channel, GatewayKey, Held, IntegrationName, Known, Reference, Timestamp};
 
 /// What a finding is about: one payment, one order, or an integration as a whole. Only a [`Snapshot`] makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +199,15 @@ impl Snapshot {
             Ok(maybe_day(row, 0)?.zip(maybe_day(row, 1)?))
         })?;
         Ok(days.into_iter().next().flatten())
+    }
+
+    /// When the first thing was heard from a gateway; what the shop itself says is none.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn first_heard(&self) -> Result<Option<Timestamp>, LedgerError> {
+        let statement = "SELECT at FROM event WHERE payment_id IS NOT NULL AND channel <> ?1 ORDER BY id LIMIT 1";
+        Ok(self.collect(statement, [Channel::Import.code()], |row| rows::instant(row, 0))?.into_iter().next())
     }
 
     /// Hands every payment that a run looks at to `each`, with what is expected of it, what was paid out, the order

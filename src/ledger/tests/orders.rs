@@ -312,3 +312,15 @@ async fn what_was_held_is_paid_out_by_a_line_of_after_its_release_however_long_a
     house.poll(1, "Paid", day(12)).await;
     assert_eq!(matched().await.unwrap(), Matched { now: 1, waiting: 0 });
 }
+
+#[tokio::test]
+async fn what_is_imported_is_not_the_first_thing_heard() {
+    let house = House::new();
+    let first_heard = || house.ledger.reader().snapshot().unwrap().first_heard().unwrap();
+    let url = format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1));
+    house.expect(Expectation { poll_url: PollUrl::stored(&url), ..order(1, None) }, at(0)).await;
+    assert_eq!((house.ask("SELECT channel FROM event"), first_heard()), (Some("import".to_owned()), None));
+    house.poll(1, "Paid", at(86_400)).await;
+    house.post(2, "Paid", at(86_500)).await;
+    assert_eq!(first_heard(), Some(at(86_400)));
+}
