@@ -58,6 +58,8 @@ pub struct Report {
     /// Real money of earlier days that stands paid and was confirmed only after the reports of those days: no earlier
     /// report has it, and no total of this one.
     pub confirmed_since: Vec<(Currency, Sum)>,
+    /// Real money that earlier reports have as paid and that was disputed or refunded since, by where it stands now.
+    pub reversed_since: Vec<(Status, Currency, Sum)>,
     /// What does not add up.
     pub findings: Findings,
     /// Money of customers that the gateway holds, and money in dispute.
@@ -68,7 +70,7 @@ pub struct Report {
     pub unsettled: Option<Vec<(Currency, Sum)>>,
     /// How the daemon fares.
     pub health: Health,
-    /// Payments of these days, or confirmed since, that there was no room for in the attachment.
+    /// Payments of these days, or confirmed or gone back since, that there was no room for in the attachment.
     pub transactions_left_out: u64,
     /// Findings that there was no room for in the attachment.
     pub findings_left_out: u64,

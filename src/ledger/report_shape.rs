@@ -29,6 +29,8 @@ struct ReportShape {
     /// Not in reports of the first releases.
     #[serde(default)]
     confirmed_since: Vec<(String, SumShape)>,
+    #[serde(default)]
+    reversed_since: Vec<(String, String, SumShape)>,
     chart: Vec<(String, String, SumShape)>,
     unaskable: u64,
     findings: FindingsShape,
@@ -149,6 +151,11 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
         test: totals.test.iter().map(TotalShape::from).collect(),
         claims: sums(&totals.claims),
         confirmed_since: sums(&report.confirmed_since),
+        reversed_since: report
+            .reversed_since
+            .iter()
+            .map(|(status, currency, sum)| (status.code().to_owned(), currency.to_string(), (*sum).into()))
+            .collect(),
         chart: totals.chart.iter().map(|day| (day.day.to_string(), day.currency.to_string(), day.sum.into())).collect(),
         unaskable: totals.unaskable,
         findings: FindingsShape {
@@ -221,6 +228,11 @@ pub(super) fn read(text: &str) -> Option<Report> {
             unaskable: shape.unaskable,
         },
         confirmed_since: sums(shape.confirmed_since)?,
+        reversed_since: shape
+            .reversed_since
+            .into_iter()
+            .map(|(status, currency, sum)| Some((Status::from_code(&status)?, currency.parse().ok()?, sum.read()?)))
+            .collect::<Option<_>>()?,
         findings: Findings {
             rows: shape.findings.rows.into_iter().map(FindingShape::read).collect::<Option<_>>()?,
             more: shape.findings.more,

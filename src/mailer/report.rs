@@ -236,7 +236,8 @@ fn currencies(totals: &[Total], several_days: bool) -> Vec<CurrencyView> {
     for total in totals {
         tables.entry(total.currency).or_default().push(total);
     }
-    tables.into_iter().map(|(currency, totals)| table(currency, &totals, several_days)).collect()
+    let tables = tables.into_iter().map(|(currency, totals)| table(currency, &totals, several_days));
+    tables.filter(|table| !table.rows.is_empty() || !table.after.is_empty() || table.unpaid.is_some()).collect()
 }
 
 fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyView {
@@ -253,9 +254,11 @@ fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyV
         let [period, before, week] = sums(total);
         [all[0].and(period), all[1].and(before), all[2].and(week)]
     });
-    let (after, rest): (Vec<&Total>, Vec<&Total>) = rest.into_iter().partition(|total| total.status.has_had_money());
+    // There is nothing to compare these with from one day to the next.
+    let rest = rest.into_iter().filter(|total| total.period.count > 0);
+    let (after, rest): (Vec<&Total>, Vec<&Total>) = rest.partition(|total| total.status.has_had_money());
     let mut unpaid: BTreeMap<Status, u64> = BTreeMap::new();
-    for total in rest.iter().filter(|total| total.period.count > 0) {
+    for total in rest {
         *unpaid.entry(total.status).or_default() += total.period.count;
     }
     let unpaid: Vec<String> =
@@ -289,17 +292,21 @@ fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> R
     }
 }
 
-/// Money of earlier days that was confirmed too late for their letters, and money that is only said to be paid.
+/// Money of earlier days that was confirmed too late for their letters or went back after them, and money that is only
+/// said to be paid.
 fn beside(report: &Report) -> Vec<String> {
-    let line = |what: &str, (currency, sum): &(Currency, Sum)| {
-        let (payments, money) = (several(sum.count, "payment", "payments"), money(*currency, sum));
+    let line = |what: &str, currency: Currency, sum: &Sum| {
+        let (payments, money) = (several(sum.count, "payment", "payments"), money(currency, sum));
         format!("{what}: {payments}, {money}.")
     };
-    let since = report.confirmed_since.iter();
-    let since = since.map(|sum| line("Confirmed since, of earlier days and in none of their totals", sum));
-    let claims = report.totals.claims.iter();
-    let claims = claims.map(|sum| line("Said to be paid, not confirmed by Paynow and in no total", sum));
-    since.chain(claims).collect()
+    let confirmed = "Confirmed since, of earlier days and in none of their totals";
+    let confirmed = report.confirmed_since.iter().map(|(currency, sum)| line(confirmed, *currency, sum));
+    let reversed = report.reversed_since.iter().map(|(status, currency, sum)| {
+        line(&format!("{} since, of earlier days and still in their totals", status.label()), *currency, sum)
+    });
+    let claims = "Said to be paid, not confirmed by Paynow and in no total";
+    let claims = report.totals.claims.iter().map(|(currency, sum)| line(claims, *currency, sum));
+    confirmed.chain(reversed).chain(claims).collect()
 }
 
 /// A chart for each currency that something was paid in; a day without money has a line without a bar.

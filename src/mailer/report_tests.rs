@@ -43,6 +43,7 @@ fn empty() -> Report {
         checked: Checked::default(),
         totals: Totals::default(),
         confirmed_since: Vec::new(),
+        reversed_since: Vec::new(),
         findings: Findings::default(),
         held: Vec::new(),
         orders: None,
@@ -237,6 +238,11 @@ fn several_days() -> Report {
     let most = report.totals.live.iter_mut().find(|total| total.period.count == 31).unwrap();
     (most.period, most.day_before, most.week_before) = (period, before, week);
     report.confirmed_since = vec![(currency("USD"), sum(1, 50_000))];
+    report.reversed_since =
+        vec![(Status::Disputed, currency("USD"), sum(1, 4_000)), (Status::Refunded, currency("USD"), sum(2, 7_550))];
+    // Only on the days before.
+    report.totals.live.push(total("USD", Status::Disputed, Some("Visa"), [(0, 0), (1, 1_200), (1, 1_200)]));
+    report.totals.live.push(total("ZWG", Status::Refunded, None, [(0, 0), (0, 0), (1, 90_000)]));
     report
 }
 

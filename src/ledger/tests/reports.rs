@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::domain::{Checked, Class, Days, Finding, Mode, Report};
-use crate::ledger::{confirmed_since, report, report_findings};
+use crate::ledger::{report, report_findings, told_days};
 
 const OWNER: &str = "owner@shop.example";
 
@@ -297,10 +297,10 @@ async fn what_a_report_reads_is_read_by_an_index() {
     assert!(resolved.contains("discrepancy_by_resolution (resolved>?)"), "{resolved}");
     let orders = plan(&report::orders_statement(), &[0]);
     assert!(orders.contains("payment_by_reference (reference=?)"), "{orders}");
-    let told = plan(confirmed_since::LAST_TOLD, &[0, 0]);
+    let told = plan(told_days::LAST_TOLD, &[0, 0]);
     assert_eq!(told, "SEARCH run USING COVERING INDEX run_by_last_day (name=? AND last_day<?)");
-    let stood = plan(&confirmed_since::stood_statement(), &[0, 0, 0]);
-    assert!(stood.contains("run USING INDEX run_by_last_day (name=? AND last_day>?)"), "{stood}");
+    let stood = plan(&told_days::stood_statement(), &[0, 0, 0, 0]);
+    assert!(stood.contains("run USING INDEX run_by_last_day (name=? AND last_day>? AND last_day<?)"), "{stood}");
     assert!(stood.contains("event USING INDEX event_by_payment (payment_id=? AND rowid<?)"), "{stood}");
     assert!(!stood.contains("SCAN run") && !stood.contains("TEMP"), "{stood}");
 }
