@@ -128,6 +128,11 @@ pub struct FindingRow {
 }
 
 impl FindingRow {
+    /// Whether it is about a post that is kept in quarantine because its fields are not as the gateway writes them.
+    pub fn is_about_a_suspect_post(&self) -> bool {
+        self.class == Class::ContradictingPost && self.expected == super::AS_THE_GATEWAY_WRITES
+    }
+
     /// How long it had been open at `made`.
     pub fn age(&self, made: Timestamp) -> TimeDelta {
         (made - self.opened).max(TimeDelta::zero())

@@ -71,7 +71,7 @@ struct FindingView {
     expected: String,
     found: String,
     next_step: &'static str,
-    command: String,
+    commands: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -196,7 +196,7 @@ fn finding(number: usize, row: &FindingRow, made: Timestamp) -> FindingView {
         number,
         severity: if test { "test" } else { row.severity.code() },
         urgency: if test { "Test money".to_owned() } else { wording::urgency(row.severity).to_owned() },
-        title: wording::title(row.class),
+        title: if row.is_about_a_suspect_post() { wording::SUSPECT_POST } else { wording::title(row.class) },
         about: name.into_iter().chain([row.integration.to_string(), age]).collect::<Vec<_>>().join(" · "),
         expected: fit(&row.expected, SIDE),
         found: fit(&row.found, SIDE),
@@ -205,7 +205,12 @@ fn finding(number: usize, row: &FindingRow, made: Timestamp) -> FindingView {
         } else {
             row.class.next_step()
         },
-        command: format!("paynowd discrepancies show {}", row.id),
+        commands: row
+            .is_about_a_suspect_post()
+            .then(|| format!("paynowd quarantine list --kind suspect --integration {}", row.integration))
+            .into_iter()
+            .chain([format!("paynowd discrepancies show {}", row.id)])
+            .collect(),
     }
 }
 

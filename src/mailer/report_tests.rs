@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::tally::{DayTotal, Totals};
-use crate::domain::{Checked, Class, Method, Refusal, is_hidden};
+use crate::domain::{AS_THE_GATEWAY_WRITES, Checked, Class, Method, Refusal, is_hidden};
 use crate::ledger::About;
 use crate::mailer::read_back::{ReadBack, read_back};
 use crate::mailer::{Composed, Letter, compose};
@@ -151,12 +151,13 @@ fn bad() -> Report {
         (Class::SettlementMissing, "INV-1500", "paid out by 10 March 2026", "no settlement line", 26),
         (Class::SettlementShort, "INV-1501", "net 24.10", "net 21.10", 26),
         (Class::Overpaid, "INV-2007", "25.00", "52.00", 2),
+        (Class::ContradictingPost, "", AS_THE_GATEWAY_WRITES, "field amount: not an amount", 7),
     ];
     let mut rows: Vec<FindingRow> = (1_i64..)
         .zip(classes)
         .map(|(id, (class, reference, expected, found, hours))| row(100 + id, class, reference, expected, found, hours))
         .collect();
-    rows.extend((0..5).map(|at| row(130 + at, Class::Underpaid, &format!("INV-30{at}"), "25.00", "24.00", 3)));
+    rows.extend((0..4).map(|at| row(130 + at, Class::Underpaid, &format!("INV-30{at}"), "25.00", "24.00", 3)));
     rows.sort_by_key(|row| (std::cmp::Reverse(row.severity), row.opened));
     Report {
         checked: Checked {

@@ -141,6 +141,9 @@ pub(super) const fn urgency(severity: Severity) -> &'static str {
     }
 }
 
+/// What a post is called that is signed, and not as the gateway writes.
+pub(super) const SUSPECT_POST: &str = "A message that is not as Paynow writes";
+
 /// What a kind of finding is called in a shop.
 pub(super) const fn title(class: Class) -> &'static str {
     match class {

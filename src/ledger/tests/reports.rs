@@ -224,6 +224,25 @@ async fn the_most_urgent_findings_are_listed_and_the_rest_is_counted() {
 }
 
 #[tokio::test]
+async fn a_finding_names_its_payment_by_what_is_known_of_it_and_never_by_a_guid() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    house.find(Some(1), Class::ContradictingPost, "field amount: not an amount", at(1)).await;
+    let named = async || {
+        let counted = house.ledger.reader().count_report(order(one_day()), night()).await.unwrap();
+        let report = counted.completed(&house.foreign(), [0; 32], None, 0, night()).unwrap().0;
+        report.findings.rows[0].reference.clone()
+    };
+    assert_eq!(named().await.as_deref(), Some("INV-1"));
+    house.foreign().execute("UPDATE payment SET reference = NULL", []).unwrap();
+    assert_eq!(named().await.as_deref(), Some("Paynow 1001"));
+    house.foreign().execute("UPDATE payment SET gateway_reference = NULL", []).unwrap();
+    assert_eq!(named().await, None);
+    house.foreign().execute("UPDATE payment SET gateway_key = 'NOLV-8F9-08K-WGD'", []).unwrap();
+    assert_eq!(named().await.as_deref(), Some("Paynow NOLV-8F9-08K-WGD"));
+}
+
+#[tokio::test]
 async fn orders_and_settlements_are_counted_where_they_are_in_use() {
     let house = House::new();
     house.post(1, "Paid", at(0)).await;
