@@ -247,9 +247,11 @@ fn currencies(totals: &[Total], several_days: bool) -> Vec<CurrencyView> {
 
 fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyView {
     let sums = |total: &Total| [total.period, total.day_before, total.week_before];
+    let tell_means = totals.iter().any(|total| total.method.is_some());
     let view = |total: &&Total| {
         let means = total.method.as_ref().map(|method| fit(method.as_str(), NAME));
-        let label = format!("{}, {}", total.status.label(), means.unwrap_or_else(|| "means unknown".to_owned()));
+        let means = means.or_else(|| tell_means.then(|| "means unknown".to_owned()));
+        let label = [total.status.label().to_owned()].into_iter().chain(means).collect::<Vec<_>>().join(", ");
         row(label, sums(total), several_days)
     };
     let (mut paid, rest): (Vec<&Total>, Vec<&Total>) = totals.iter().partition(|total| total.status.is_paid());
