@@ -353,7 +353,7 @@ fn apart(report: &Report) -> Vec<String> {
     if let Some(orders) = report.orders {
         let past_due = match orders.past_due {
             0 => String::new(),
-            due => format!(", {} past due", wording::count(due)),
+            due => format!(", {} past due (paynowd expect list --open)", wording::count(due)),
         };
         apart.push(match orders.unpaid {
             0 => "Expected orders: every one is paid.".to_owned(),
