@@ -268,7 +268,6 @@ pub(super) fn rendered<P: Serialize>(
 
 /// The facts worth a line of their own, in the order a shop owner looks for them.
 fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> {
-    let money = |amount| format!("{} {amount}", payment.currency.label());
     let paid_apart =
         payment.facts.amount_paid.filter(|paid| payment.facts.amount.is_some_and(|amount| amount != *paid));
     let label = kind.status().label();
@@ -283,7 +282,7 @@ fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> 
     let local = payment.last_changed.with_timezone(&zone);
     [
         ("Amount", Some(wording::sum(payment).unwrap_or_else(|| "unknown (Paynow does not say)".to_owned()))),
-        ("Customer paid", paid_apart.map(money)),
+        ("Customer paid", paid_apart.map(|paid| wording::money(payment, paid))),
         ("Reference", wording::reference(payment)),
         ("Paynow reference", wording::number(payment)),
         ("Status", Some(status)),

@@ -156,6 +156,8 @@ fn subjects_put_what_matters_first_and_never_show_an_amount_nobody_told() {
     assert_eq!(subject(NoticeKind::Corrected(Status::Pending), sent), "Correction: Sent, USD 25.00, INV-1042");
     let zig = Payment { currency: "ZWG".parse().unwrap(), mode: Mode::Test, ..payment() };
     assert_eq!(subject(NoticeKind::Reached(Status::Refunded), zig), "[TEST] Refunded: ZiG 25.00, INV-1042");
+    let large = Payment { facts: Facts { amount: "1204.50".parse().ok(), ..payment().facts }, ..payment() };
+    assert_eq!(subject(NoticeKind::Reached(Status::Paid), large), "Paid: USD 1,204.50, INV-1042");
     let bare = Payment { facts: Facts::default(), ..payment() };
     assert_eq!(subject(NoticeKind::Reached(Status::Failed), bare), "Failed: shop");
 }

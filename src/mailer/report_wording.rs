@@ -81,7 +81,7 @@ pub(super) fn mean(week: &Sum) -> String {
 }
 
 /// An amount in ten-thousandths as people write it: thousands apart, two decimals, or more where they are not zero.
-fn digits(ten_thousandths: i128) -> String {
+pub(super) fn digits(ten_thousandths: i128) -> String {
     let whole = (ten_thousandths / 10_000).to_string();
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {

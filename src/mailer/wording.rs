@@ -1,8 +1,9 @@
 //! The sentences of a letter: what happened, how sure we are, what to do. Plain words for a shop owner, chosen by
 //! total functions; no layout here.
 
+use super::report_wording::digits;
 use super::shown::{shortened, shown};
-use crate::domain::{Mode, NoticeKind, Payment, Status, Trust};
+use crate::domain::{Amount, Mode, NoticeKind, Payment, Status, Trust};
 
 /// How long a subject may be, in characters: about what a phone shows of it in two lines.
 const SUBJECT_LENGTH: usize = 100;
@@ -64,10 +65,14 @@ impl Certainty {
     }
 }
 
-/// The payment's sum as people write it, `USD 25.00`; `None` where nobody told us.
+/// The payment's sum as people write it, `USD 1,025.00`; `None` where nobody told us.
 pub(super) fn sum(payment: &Payment) -> Option<String> {
-    let amount = payment.facts.amount.or(payment.facts.amount_paid)?;
-    Some(format!("{} {amount}", payment.currency.label()))
+    payment.facts.amount.or(payment.facts.amount_paid).map(|amount| money(payment, amount))
+}
+
+/// An amount of the payment's currency, written as in the nightly letter.
+pub(super) fn money(payment: &Payment, amount: Amount) -> String {
+    format!("{} {}", payment.currency.label(), digits(amount.ten_thousandths().into()))
 }
 
 /// The merchant's reference as people may see it; `None` where there is none to be seen.
