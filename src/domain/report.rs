@@ -49,6 +49,8 @@ pub struct Report {
     pub days: Days,
     /// When it was made: ages are counted up to here.
     pub made: Timestamp,
+    /// When the first thing was heard from a gateway: days before that can be compared with nothing.
+    pub heard_since: Option<Timestamp>,
     /// Whose payments were reconciled, and whether their money is real.
     pub integrations: Vec<(IntegrationName, Mode)>,
     /// What was checked, and what was not.
@@ -74,6 +76,15 @@ pub struct Report {
     pub transactions_left_out: u64,
     /// Findings that there was no room for in the attachment.
     pub findings_left_out: u64,
+}
+
+impl Report {
+    /// Whether payments were heard of as early as the first of the seven days before those reported, so that a mean over
+    /// them is one of seven days. Reports that do not say since when are of ledgers that were older.
+    pub fn has_a_week_before(&self) -> bool {
+        let week = Days::up_to(self.days.first(), 8, self.days.zone());
+        self.heard_since.is_none_or(|heard| heard < Days::one(week.first(), self.days.zone()).until())
+    }
 }
 
 /// What does not add up, as it stood when the report was made.

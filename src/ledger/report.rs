@@ -13,8 +13,8 @@ use super::{states, ties};
 use crate::books::{Keys, Transactions};
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::{
-    Checked, Currency, Days, IntegrationName, Mode, Payment, Reference, Refusal, Report, Status, Sum, Tally, Timestamp,
-    without_phones,
+    Channel, Checked, Currency, Days, IntegrationName, Mode, Payment, Reference, Refusal, Report, Status, Sum, Tally,
+    Timestamp, without_phones,
 };
 
 /// How many rows an attached file has at most.
@@ -88,6 +88,7 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
     let report = Report {
         days,
         made: now,
+        heard_since: first_heard(connection)?,
         integrations: order.integrations.clone(),
         checked: order.checked.clone(),
         totals: tally.totals(),
@@ -106,6 +107,14 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         transactions: transactions.finish().map_err(unwritten)?,
         recipients: order.recipients.clone(),
     })
+}
+
+/// When the first thing was heard from a gateway; what the shop itself says is none.
+pub(super) fn first_heard(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT at FROM event WHERE payment_id IS NOT NULL AND channel <> ?1 ORDER BY id LIMIT 1")?
+        .query_row([Channel::Import.code()], |row| rows::instant(row, 0))
+        .optional()
 }
 
 /// Payments that changed at or after an instant, and whether a settlement line pays them out.

@@ -21,6 +21,9 @@ struct ReportShape {
     last_day: String,
     zone: String,
     made: i64,
+    /// Not in reports of the first releases.
+    #[serde(default)]
+    heard_since: Option<i64>,
     integrations: Vec<(String, String)>,
     checked: CheckedShape,
     live: Vec<TotalShape>,
@@ -129,7 +132,20 @@ struct OldKeyShape {
 
 /// The report as JSON, with the number of the newest finding.
 pub(super) fn write(report: &Report, newest_finding: i64) -> String {
-    let Report { days, made, integrations, checked, totals, findings, held, orders, unsettled, health, .. } = report;
+    let Report {
+        days,
+        made,
+        heard_since,
+        integrations,
+        checked,
+        totals,
+        findings,
+        held,
+        orders,
+        unsettled,
+        health,
+        ..
+    } = report;
     let sums =
         |sums: &[(Currency, Sum)]| sums.iter().map(|(currency, sum)| (currency.to_string(), (*sum).into())).collect();
     let shape = ReportShape {
@@ -138,6 +154,7 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
         last_day: days.last().to_string(),
         zone: days.zone().name().to_owned(),
         made: made.timestamp_millis(),
+        heard_since: heard_since.map(|heard| heard.timestamp_millis()),
         integrations: integrations.iter().map(|(name, mode)| (name.to_string(), mode.code().to_owned())).collect(),
         checked: CheckedShape {
             payments: checked.payments,
@@ -201,6 +218,10 @@ pub(super) fn read(text: &str) -> Option<Report> {
     Some(Report {
         days: Days::new(shape.first_day.parse().ok()?, shape.last_day.parse().ok()?, shape.zone.parse().ok()?)?,
         made: instant(shape.made)?,
+        heard_since: match shape.heard_since {
+            Some(heard) => Some(instant(heard)?),
+            None => None,
+        },
         integrations: shape
             .integrations
             .into_iter()

@@ -12,9 +12,9 @@ use super::rows::{self, millis};
 use super::snapshot_rows::{
     FURTHER, HELD, OF_PAYMENTS, STANDS, held, held_of_payment, maybe_day, orders_statement, payments_statement,
 };
-use super::{LedgerError, Reader, schema};
+use super::{LedgerError, Reader, report, schema};
 use crate::domain::compare::{Account, Line, Order, PaidOut, Payouts};
-use crate::domain::{Channel, GatewayKey, Held, IntegrationName, Known, Reference, Timestamp};
+use crate::domain::{GatewayKey, Held, IntegrationName, Known, Reference, Timestamp};
 
 /// What a finding is about: one payment, one order, or an integration as a whole. Only a [`Snapshot`] makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,8 +206,7 @@ impl Snapshot {
     /// # Errors
     /// The ledger could not be read.
     pub fn first_heard(&self) -> Result<Option<Timestamp>, LedgerError> {
-        let statement = "SELECT at FROM event WHERE payment_id IS NOT NULL AND channel <> ?1 ORDER BY id LIMIT 1";
-        Ok(self.collect(statement, [Channel::Import.code()], |row| rows::instant(row, 0))?.into_iter().next())
+        report::first_heard(&self.connection).map_err(LedgerError::read)
     }
 
     /// Hands every payment that a run looks at to `each`, with what is expected of it, what was paid out, the order

@@ -94,6 +94,17 @@ struct RowView {
     before: String,
 }
 
+/// What a row says of the week before the days reported.
+#[derive(Clone, Copy)]
+enum Mean {
+    /// Nothing: part of that week nobody was there to hear of payments.
+    Unknown,
+    /// What came on one of its days, beside what came on the day reported.
+    OfADay,
+    /// The same, beside what came on several days together.
+    OfADayOfMany,
+}
+
 #[derive(Serialize)]
 struct ChartView {
     currency: String,
@@ -118,6 +129,11 @@ impl Page {
         let count: u64 = paid.iter().map(|(_, sum)| sum.count).sum();
         let sums: Vec<String> = paid.iter().map(|(currency, sum)| money(*currency, sum)).collect();
         let need_you = findings.need_you();
+        let mean = match (report.has_a_week_before(), days.count()) {
+            (false, _) => Mean::Unknown,
+            (true, 1) => Mean::OfADay,
+            (true, _) => Mean::OfADayOfMany,
+        };
         Self {
             subject: wording::subject(days, &paid, need_you),
             days: if report.made < days.until() {
@@ -143,11 +159,11 @@ impl Page {
                 format!("{more} more are in discrepancies.csv, and in the answer to")
             }),
             news: news(report),
-            totals: currencies(&totals.live, days.count() > 1),
+            totals: currencies(&totals.live, mean),
             beside: beside(report),
             charts: charts(report),
             apart: apart(report),
-            test: currencies(&totals.test, days.count() > 1),
+            test: currencies(&totals.test, mean),
             checked: wording::checked(&report.checked, totals.unaskable),
             health: health(report),
             head: hex::encode(report.health.head),
@@ -236,23 +252,23 @@ fn news(report: &Report) -> Vec<String> {
 }
 
 /// The totals, a table for each currency.
-fn currencies(totals: &[Total], several_days: bool) -> Vec<CurrencyView> {
+fn currencies(totals: &[Total], mean: Mean) -> Vec<CurrencyView> {
     let mut tables: BTreeMap<Currency, Vec<&Total>> = BTreeMap::new();
     for total in totals {
         tables.entry(total.currency).or_default().push(total);
     }
-    let tables = tables.into_iter().map(|(currency, totals)| table(currency, &totals, several_days));
+    let tables = tables.into_iter().map(|(currency, totals)| table(currency, &totals, mean));
     tables.filter(|table| !table.rows.is_empty() || !table.after.is_empty() || table.unpaid.is_some()).collect()
 }
 
-fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyView {
+fn table(currency: Currency, totals: &[&Total], mean: Mean) -> CurrencyView {
     let sums = |total: &Total| [total.period, total.day_before, total.week_before];
     let tell_means = totals.iter().any(|total| total.method.is_some());
     let view = |total: &&Total| {
         let means = total.method.as_ref().map(|method| fit(method.as_str(), NAME));
         let means = means.or_else(|| tell_means.then(|| "means unknown".to_owned()));
         let label = [total.status.label().to_owned()].into_iter().chain(means).collect::<Vec<_>>().join(", ");
-        row(label, sums(total), several_days)
+        row(label, sums(total), mean)
     };
     let (mut paid, rest): (Vec<&Total>, Vec<&Total>) = totals.iter().partition(|total| total.status.is_paid());
     // What is the merchant's first, then what is still held; known means before unknown ones.
@@ -273,29 +289,28 @@ fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyV
     CurrencyView {
         currency: currency.label().to_owned(),
         rows: paid.iter().map(view).collect(),
-        total: (paid.len() > 1).then(|| row("All paid".to_owned(), all, several_days)),
+        total: (paid.len() > 1).then(|| row("All paid".to_owned(), all, mean)),
         after: after.iter().map(view).collect(),
         unpaid: (!unpaid.is_empty()).then(|| format!("Begun and not paid: {}.", unpaid.join(", "))),
     }
 }
 
-fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> RowView {
+fn row(label: String, [period, before, week]: [Sum; 3], mean: Mean) -> RowView {
     let unknown = if period.unknown > 0 && !period.is_unknown() {
         format!("{} of unknown amount; ", wording::count(period.unknown))
     } else {
         String::new()
     };
+    let mean = match mean {
+        Mean::Unknown => String::new(),
+        Mean::OfADay => format!("; 7-day mean {}", wording::mean(&week)),
+        Mean::OfADayOfMany => format!("; 7-day mean {} a day", wording::mean(&week)),
+    };
     RowView {
         label,
         count: wording::count(period.count),
         sum: wording::figure(&period),
-        before: format!(
-            "{unknown}day before {} · {}; 7-day mean {}{}",
-            wording::count(before.count),
-            wording::amount(&before),
-            wording::mean(&week),
-            if several_days { " a day" } else { "" }
-        ),
+        before: format!("{unknown}day before {} · {}{mean}", wording::count(before.count), wording::amount(&before),),
     }
 }
 

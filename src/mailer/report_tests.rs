@@ -39,6 +39,7 @@ fn empty() -> Report {
     Report {
         days: Days::one(day("2026-03-12"), chrono_tz::Africa::Harare),
         made: at("2026-03-13T00:30:04Z"),
+        heard_since: Some(at("2025-06-02T09:00:00Z")),
         integrations: vec![(IntegrationName::parse("shop").unwrap(), Mode::Live)],
         checked: Checked::default(),
         totals: Totals::default(),
@@ -335,6 +336,14 @@ fn currencies_stay_apart_and_test_money_has_its_own_table() {
 #[test]
 fn amounts_that_no_message_states_are_unknown_and_never_zero() {
     assert_reads("unknown-amounts", unknown_amounts());
+}
+
+#[test]
+fn a_mean_of_seven_days_is_given_once_there_are_seven() {
+    for (heard, given) in [("2026-03-05T21:59:59Z", true), ("2026-03-05T22:00:00Z", false)] {
+        let text = read_back(letter(Report { heard_since: Some(at(heard)), ..ordinary() }).bytes()).text;
+        assert_eq!((text.contains("7-day mean"), text.contains("day before 3 · 100.00")), (given, true), "{text}");
+    }
 }
 
 #[test]
