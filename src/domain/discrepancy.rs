@@ -217,6 +217,10 @@ impl Class {
     }
 }
 
+/// What is expected of a post whose proof holds and whose fields break the gateway's grammar. By this its finding is told
+/// from that of a post which says something else than the gateway.
+pub const AS_THE_GATEWAY_WRITES: &str = "fields as the gateway writes them";
+
 /// One thing that does not add up, found while deciding about a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

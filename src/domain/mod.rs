@@ -34,7 +34,7 @@ pub use compare::{Matter, Rules, Standing, compare};
 pub use days::Days;
 pub use decision::{Decision, Outcome};
 pub use diff::{Diff, Held, diff};
-pub use discrepancy::{Class, Finding, Severity};
+pub use discrepancy::{AS_THE_GATEWAY_WRITES, Class, Finding, Severity};
 pub(crate) use excerpt::excerpt;
 pub use expectation::Expectation;
 pub use known::Known;

@@ -49,6 +49,8 @@ pub struct Report {
     pub days: Days,
     /// When it was made: ages are counted up to here.
     pub made: Timestamp,
+    /// When the first thing was heard from a gateway: days before that can be compared with nothing.
+    pub heard_since: Option<Timestamp>,
     /// Whose payments were reconciled, and whether their money is real.
     pub integrations: Vec<(IntegrationName, Mode)>,
     /// What was checked, and what was not.
@@ -58,6 +60,8 @@ pub struct Report {
     /// Real money of earlier days that stands paid and was confirmed only after the reports of those days: no earlier
     /// report has it, and no total of this one.
     pub confirmed_since: Vec<(Currency, Sum)>,
+    /// Real money that earlier reports have as paid and that was disputed or refunded since, by where it stands now.
+    pub reversed_since: Vec<(Status, Currency, Sum)>,
     /// What does not add up.
     pub findings: Findings,
     /// Money of customers that the gateway holds, and money in dispute.
@@ -68,10 +72,19 @@ pub struct Report {
     pub unsettled: Option<Vec<(Currency, Sum)>>,
     /// How the daemon fares.
     pub health: Health,
-    /// Payments of these days, or confirmed since, that there was no room for in the attachment.
+    /// Payments of these days, or confirmed or gone back since, that there was no room for in the attachment.
     pub transactions_left_out: u64,
     /// Findings that there was no room for in the attachment.
     pub findings_left_out: u64,
+}
+
+impl Report {
+    /// Whether payments were heard of as early as the first of the seven days before those reported, so that a mean over
+    /// them is one of seven days. Reports that do not say since when are of ledgers that were older.
+    pub fn has_a_week_before(&self) -> bool {
+        let week = Days::up_to(self.days.first(), 8, self.days.zone());
+        self.heard_since.is_none_or(|heard| heard < Days::one(week.first(), self.days.zone()).until())
+    }
 }
 
 /// What does not add up, as it stood when the report was made.
@@ -126,6 +139,11 @@ pub struct FindingRow {
 }
 
 impl FindingRow {
+    /// Whether it is about a post that is kept in quarantine because its fields are not as the gateway writes them.
+    pub fn is_about_a_suspect_post(&self) -> bool {
+        self.class == Class::ContradictingPost && self.expected == super::AS_THE_GATEWAY_WRITES
+    }
+
     /// How long it had been open at `made`.
     pub fn age(&self, made: Timestamp) -> TimeDelta {
         (made - self.opened).max(TimeDelta::zero())

@@ -44,6 +44,11 @@ impl Sum {
         }
     }
 
+    /// Whether there is something to add up and no message states any of it.
+    pub const fn is_unknown(self) -> bool {
+        self.count > 0 && self.unknown == self.count
+    }
+
     /// The money of one of seven days on average, in ten-thousandths, rounded half up to the cent.
     pub const fn mean_of_a_week(self) -> i128 {
         (self.ten_thousandths + 350).div_euclid(700) * 100

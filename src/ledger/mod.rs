@@ -5,7 +5,6 @@
 
 mod chain;
 mod changes;
-mod confirmed_since;
 mod counts;
 mod discrepancies;
 mod due;
@@ -36,6 +35,7 @@ mod statements;
 mod states;
 mod sweep;
 mod ties;
+mod told_days;
 mod traces;
 mod verify;
 mod whereabouts;

@@ -9,7 +9,7 @@ use super::record::Arrival;
 use super::rows::{self, millis};
 use super::writer::{Desk, Tally};
 use super::{chain, discrepancies, polls, record};
-use crate::domain::{Class, Finding, IntegrationName, Observation, Refusal, Terms, Timestamp};
+use crate::domain::{AS_THE_GATEWAY_WRITES, Class, Finding, IntegrationName, Observation, Refusal, Terms, Timestamp};
 use crate::protocol::Verified;
 
 /// A post that was not taken.
@@ -64,7 +64,7 @@ pub(super) fn refuse(desk: &mut Desk<'_>, refused: &Refused, terms: &Terms) -> r
         };
         let finding = Finding {
             class: Class::ContradictingPost,
-            expected: "fields as the gateway writes them".into(),
+            expected: AS_THE_GATEWAY_WRITES.into(),
             found: refused.reason.clone(),
         };
         discrepancies::open(desk, integration, payment, &[finding], refused.at)?;

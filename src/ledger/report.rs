@@ -7,14 +7,14 @@ use std::io;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::OldKey;
-use super::confirmed_since::ConfirmedSince;
 use super::rows::{self, millis};
+use super::told_days::ToldDays;
 use super::{states, ties};
 use crate::books::{Keys, Transactions};
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::{
-    Checked, Currency, Days, IntegrationName, Mode, Payment, Reference, Refusal, Report, Status, Sum, Tally, Timestamp,
-    without_phones,
+    Channel, Checked, Currency, Days, IntegrationName, Mode, Payment, Reference, Refusal, Report, Status, Sum, Tally,
+    Timestamp, without_phones,
 };
 
 /// How many rows an attached file has at most.
@@ -55,12 +55,12 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
     let recent = Days::up_to(days.last(), RECENT, days.zone()).from();
     let mut unsettled: BTreeMap<Currency, Sum> = BTreeMap::new();
     let mut tally = Tally::new(days);
-    let mut late = ConfirmedSince::new(connection, order, now)?;
+    let mut told = ToldDays::new(connection, order, now)?;
     let mut transactions = Transactions::new(Vec::new(), Keys::Withheld).map_err(unwritten)?;
     let (mut attached, mut left_out) = (0, 0);
 
     let mut statement = connection.prepare_cached(&window_statement())?;
-    let since = late.since().map_or(tally.since(), |since| since.min(tally.since()));
+    let since = told.since().map_or(tally.since(), |since| since.min(tally.since()));
     let mut payments = statement.query([millis(since)])?;
     while let Some(row) = payments.next()? {
         let (id, mut payment) = rows::payment(row)?;
@@ -73,7 +73,7 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
             unsettled.entry(payment.currency).or_default().count(&payment);
         }
         let of_these_days = tally.count(&payment);
-        if !of_these_days && !late.count(id, &payment)? {
+        if !of_these_days && !told.count(id, &payment)? {
             continue;
         }
         if attached == ATTACHED {
@@ -84,13 +84,16 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         without_phone(&mut payment);
         transactions.row(&payment).map_err(unwritten)?;
     }
+    let (confirmed_since, reversed_since) = told.sums();
     let report = Report {
         days,
         made: now,
+        heard_since: first_heard(connection)?,
         integrations: order.integrations.clone(),
         checked: order.checked.clone(),
         totals: tally.totals(),
-        confirmed_since: late.sums(),
+        confirmed_since,
+        reversed_since,
         findings: Findings::default(),
         held: held(connection)?,
         orders: orders(connection, now)?,
@@ -104,6 +107,14 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         transactions: transactions.finish().map_err(unwritten)?,
         recipients: order.recipients.clone(),
     })
+}
+
+/// When the first thing was heard from a gateway; what the shop itself says is none.
+pub(super) fn first_heard(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT at FROM event WHERE payment_id IS NOT NULL AND channel <> ?1 ORDER BY id LIMIT 1")?
+        .query_row([Channel::Import.code()], |row| rows::instant(row, 0))
+        .optional()
 }
 
 /// Payments that changed at or after an instant, and whether a settlement line pays them out.

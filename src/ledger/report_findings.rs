@@ -9,7 +9,9 @@ use super::report::{ATTACHED, Counted, unwritten};
 use super::rows::{self, millis};
 use crate::books::{Discrepancies, DiscrepancyRow};
 use crate::domain::report::{FindingRow, Findings, LISTED};
-use crate::domain::{Class, GatewayReference, IntegrationName, Mode, Report, Severity, Timestamp, without_phones};
+use crate::domain::{
+    Class, GatewayKey, GatewayReference, IntegrationName, Mode, Report, Severity, Timestamp, without_phones,
+};
 
 /// A finding as the ledger has it, with what it is about.
 struct Stored {
@@ -24,6 +26,7 @@ struct Stored {
     mode: Mode,
     reference: Option<String>,
     number: Option<GatewayReference>,
+    key: Option<GatewayKey>,
 }
 
 impl Stored {
@@ -48,7 +51,10 @@ impl Stored {
     }
 
     fn row(&self, now: Timestamp, newest_before: i64) -> FindingRow {
-        let number = || self.number.as_ref().map(|number| format!("Paynow {number}"));
+        // A key that is a GUID is as good as the address that the gateway is asked at.
+        let key = || self.key.as_ref().filter(|key| key.guid().is_none()).map(ToString::to_string);
+        let number = || self.number.as_ref().map(ToString::to_string).or_else(key);
+        let number = || number().map(|number| format!("Paynow {number}"));
         FindingRow {
             id: self.id,
             class: self.class,
@@ -126,7 +132,7 @@ impl Counted {
 
 /// What [`stored`] reads, in its order.
 const COLUMNS: &str = "SELECT discrepancy.id, class, discrepancy.state, expected, found, opened, resolved, name, \
-     coalesce(payment.reference, expectation.reference), gateway_reference, payment.mode, expectation.mode \
+     coalesce(payment.reference, expectation.reference), gateway_reference, payment.mode, expectation.mode, gateway_key \
      FROM discrepancy JOIN integration ON integration.id = discrepancy.integration_id \
      LEFT JOIN payment ON payment.id = discrepancy.payment_id \
      LEFT JOIN expectation ON expectation.id = discrepancy.expectation_id";
@@ -146,7 +152,8 @@ pub(super) fn statements() -> [String; 2] {
 fn stored(row: &Row<'_>, integrations: &[(IntegrationName, Mode)]) -> rusqlite::Result<Stored> {
     let integration = rows::text(row, 7, |text| IntegrationName::parse(text).ok())?;
     let class = rows::text(row, 1, Class::from_code)?;
-    let modes = [rows::maybe(row, 10, Mode::from_code)?, rows::maybe(row, 11, Mode::from_code)?];
+    let of_payment = rows::maybe(row, 10, Mode::from_code)?;
+    let modes = [of_payment, rows::maybe(row, 11, Mode::from_code)?];
     let mut modes = modes.into_iter().flatten().peekable();
     // Test money where real money is expected, or the reverse, is always about real money.
     let mode = if class == Class::TestMoney || modes.peek().is_some() {
@@ -168,6 +175,7 @@ fn stored(row: &Row<'_>, integrations: &[(IntegrationName, Mode)]) -> rusqlite::
         mode,
         reference: row.get::<_, Option<String>>(8)?.map(|text| without_phones(&text)),
         number: rows::maybe(row, 9, |text| GatewayReference::parse(text).ok())?,
+        key: of_payment.map(|_| rows::gateway_key(row, 12)).transpose()?,
     })
 }
 

@@ -21,6 +21,9 @@ struct ReportShape {
     last_day: String,
     zone: String,
     made: i64,
+    /// Not in reports of the first releases.
+    #[serde(default)]
+    heard_since: Option<i64>,
     integrations: Vec<(String, String)>,
     checked: CheckedShape,
     live: Vec<TotalShape>,
@@ -29,6 +32,8 @@ struct ReportShape {
     /// Not in reports of the first releases.
     #[serde(default)]
     confirmed_since: Vec<(String, SumShape)>,
+    #[serde(default)]
+    reversed_since: Vec<(String, String, SumShape)>,
     chart: Vec<(String, String, SumShape)>,
     unaskable: u64,
     findings: FindingsShape,
@@ -127,7 +132,20 @@ struct OldKeyShape {
 
 /// The report as JSON, with the number of the newest finding.
 pub(super) fn write(report: &Report, newest_finding: i64) -> String {
-    let Report { days, made, integrations, checked, totals, findings, held, orders, unsettled, health, .. } = report;
+    let Report {
+        days,
+        made,
+        heard_since,
+        integrations,
+        checked,
+        totals,
+        findings,
+        held,
+        orders,
+        unsettled,
+        health,
+        ..
+    } = report;
     let sums =
         |sums: &[(Currency, Sum)]| sums.iter().map(|(currency, sum)| (currency.to_string(), (*sum).into())).collect();
     let shape = ReportShape {
@@ -136,6 +154,7 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
         last_day: days.last().to_string(),
         zone: days.zone().name().to_owned(),
         made: made.timestamp_millis(),
+        heard_since: heard_since.map(|heard| heard.timestamp_millis()),
         integrations: integrations.iter().map(|(name, mode)| (name.to_string(), mode.code().to_owned())).collect(),
         checked: CheckedShape {
             payments: checked.payments,
@@ -149,6 +168,11 @@ pub(super) fn write(report: &Report, newest_finding: i64) -> String {
         test: totals.test.iter().map(TotalShape::from).collect(),
         claims: sums(&totals.claims),
         confirmed_since: sums(&report.confirmed_since),
+        reversed_since: report
+            .reversed_since
+            .iter()
+            .map(|(status, currency, sum)| (status.code().to_owned(), currency.to_string(), (*sum).into()))
+            .collect(),
         chart: totals.chart.iter().map(|day| (day.day.to_string(), day.currency.to_string(), day.sum.into())).collect(),
         unaskable: totals.unaskable,
         findings: FindingsShape {
@@ -194,6 +218,10 @@ pub(super) fn read(text: &str) -> Option<Report> {
     Some(Report {
         days: Days::new(shape.first_day.parse().ok()?, shape.last_day.parse().ok()?, shape.zone.parse().ok()?)?,
         made: instant(shape.made)?,
+        heard_since: match shape.heard_since {
+            Some(heard) => Some(instant(heard)?),
+            None => None,
+        },
         integrations: shape
             .integrations
             .into_iter()
@@ -221,6 +249,11 @@ pub(super) fn read(text: &str) -> Option<Report> {
             unaskable: shape.unaskable,
         },
         confirmed_since: sums(shape.confirmed_since)?,
+        reversed_since: shape
+            .reversed_since
+            .into_iter()
+            .map(|(status, currency, sum)| Some((Status::from_code(&status)?, currency.parse().ok()?, sum.read()?)))
+            .collect::<Option<_>>()?,
         findings: Findings {
             rows: shape.findings.rows.into_iter().map(FindingShape::read).collect::<Option<_>>()?,
             more: shape.findings.more,

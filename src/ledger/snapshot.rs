@@ -7,13 +7,13 @@ use chrono::{NaiveDate, TimeDelta};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params, Row, params};
 
-use super::confirmed_since::LAST_TOLD;
 use super::expectations::{self, EXPECTATION_COLUMNS};
 use super::rows::{self, millis};
 use super::snapshot_rows::{
     FURTHER, HELD, OF_PAYMENTS, STANDS, held, held_of_payment, maybe_day, orders_statement, payments_statement,
 };
-use super::{LedgerError, Reader, schema};
+use super::told_days::LAST_TOLD;
+use super::{LedgerError, Reader, report, schema};
 use crate::domain::compare::{Account, Line, Order, PaidOut, Payouts};
 use crate::domain::{GatewayKey, Held, IntegrationName, Known, Reference, Timestamp};
 
@@ -200,6 +200,14 @@ impl Snapshot {
         Ok(days.into_iter().next().flatten())
     }
 
+    /// When the first thing was heard from a gateway; what the shop itself says is none.
+    ///
+    /// # Errors
+    /// The ledger could not be read.
+    pub fn first_heard(&self) -> Result<Option<Timestamp>, LedgerError> {
+        report::first_heard(&self.connection).map_err(LedgerError::read)
+    }
+
     /// Hands every payment that a run looks at to `each`, with what is expected of it, what was paid out, the order
     /// that it pays for the first time, and what is on record about it.
     ///
@@ -250,8 +258,8 @@ impl Snapshot {
     fn paid_out(&self, payment: i64, known: &Known) -> rusqlite::Result<PaidOut> {
         self.connection
             .prepare_cached(
-                "SELECT iif(count(coalesce(gross, net + fee)) = count(*), sum(coalesce(gross, net + fee)), NULL), \
-                 max(currency <> ?2) FROM settlement WHERE payment_id = ?1",
+                "SELECT iif(count(whole) = count(*), sum(whole), NULL), max(currency <> ?2) FROM (SELECT currency, \
+                 coalesce(min(gross, net + fee), gross, net + fee) AS whole FROM settlement WHERE payment_id = ?1)",
             )?
             .query_row(params![payment, known.payment.currency], |row| {
                 Ok(PaidOut { gross: rows::amount(row, 0)?, in_another_currency: row.get(1)? })

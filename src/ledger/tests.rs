@@ -1,7 +1,6 @@
 //! The ledger on real files. Here: a house to test in, and what its writer promises. Its rooms have files of their own.
 
 mod chain;
-mod confirmed_since;
 mod file;
 mod fold;
 mod letters;
@@ -14,6 +13,7 @@ mod reports;
 mod resolution;
 mod snapshot;
 mod sweep;
+mod told_days;
 mod verify;
 
 use std::net::{IpAddr, Ipv4Addr};

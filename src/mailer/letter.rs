@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::Datelike;
 use lettre::Message;
 use lettre::address::Envelope;
@@ -134,7 +136,7 @@ pub fn compose(letter: &Letter, from: &Mailbox, zone: chrono_tz::Tz) -> Result<C
         .date(SystemTime::from(letter.written))
         .from(from.clone())
         .to(recipient)
-        .subject(content.subject.clone())
+        .raw_header(subject(&content.subject))
         .raw_header(automatic);
     let words = MultiPart::alternative()
         .singlepart(part(ContentType::TEXT_PLAIN, content.text))
@@ -174,6 +176,25 @@ pub fn compose_test(recipient: &str, from: &Mailbox, now: Timestamp) -> Result<C
         .header(ContentType::TEXT_PLAIN)
         .body("If you can read this, paynowd's letters reach you.\r\n".to_owned())?;
     Ok(Composed { message_id, subject, envelope: message.envelope().clone(), bytes: message.formatted() })
+}
+
+/// How many bytes of a subject one encoded word holds: with the header's name before it, a line of at most 76.
+const ENCODED_WORD: usize = 39;
+
+/// The subject as a header that a mail program shows as it is meant. What looks like an encoded word (RFC 2047) would be
+/// decoded, and a customer may have typed it as an order number: then all of it is encoded, and that is decoded once.
+fn subject(text: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    if !text.contains("=?") {
+        return HeaderValue::new(name, text.to_owned());
+    }
+    let (mut words, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (word, more) = rest.split_at(rest.floor_char_boundary(ENCODED_WORD));
+        words.push(format!("=?utf-8?b?{}?=", BASE64.encode(word)));
+        rest = more;
+    }
+    HeaderValue::dangerous_new_pre_encoded(name, text.to_owned(), words.join("\r\n "))
 }
 
 /// Quoted-printable always: ASCII on the wire, and still legible in the `.eml`.
@@ -219,7 +240,7 @@ impl Page {
             test: payment.mode == Mode::Test,
             news: wording::news(kind, payment),
             certainty: certainty.sentence(),
-            next_step: wording::next_step(kind.status(), certainty, payment.mode),
+            next_step: wording::next_step(kind.status(), certainty, payment),
             facts: facts(kind, payment, zone),
             command: command(payment),
         }
@@ -247,7 +268,6 @@ pub(super) fn rendered<P: Serialize>(
 
 /// The facts worth a line of their own, in the order a shop owner looks for them.
 fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> {
-    let money = |amount| format!("{} {amount}", payment.currency.label());
     let paid_apart =
         payment.facts.amount_paid.filter(|paid| payment.facts.amount.is_some_and(|amount| amount != *paid));
     let label = kind.status().label();
@@ -262,9 +282,9 @@ fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> 
     let local = payment.last_changed.with_timezone(&zone);
     [
         ("Amount", Some(wording::sum(payment).unwrap_or_else(|| "unknown (Paynow does not say)".to_owned()))),
-        ("Customer paid", paid_apart.map(money)),
+        ("Customer paid", paid_apart.map(|paid| wording::money(payment, paid))),
         ("Reference", wording::reference(payment)),
-        ("Paynow reference", payment.facts.gateway_reference.as_ref().map(ToString::to_string)),
+        ("Paynow reference", wording::number(payment)),
         ("Status", Some(status)),
         ("Integration", Some(payment.integration.to_string())),
         ("Mode", Some(mode.to_owned())),
@@ -276,15 +296,15 @@ fn facts(kind: NoticeKind, payment: &Payment, zone: chrono_tz::Tz) -> Vec<Fact> 
     .collect()
 }
 
-/// The command that shows the payment. By the merchant's reference where there is one: the gateway key may be the
-/// GUID of a poll URL, which is as good as the URL and does not belong into a letter.
+/// The command that shows the payment: by its key, which is its own, unless that is the GUID of a poll URL, which is as
+/// good as the URL and does not belong into a letter; then by the merchant's reference.
 fn command(payment: &Payment) -> String {
     match &payment.facts.reference {
+        _ if payment.key.guid().is_none() => format!("paynowd payments show {}", payment.key),
         Some(reference) => {
             let gap = if reference.as_str().starts_with('-') { '=' } else { ' ' };
             format!("paynowd payments list --reference{gap}{}", shell_word(reference.as_str()))
         }
-        None if payment.key.guid().is_none() => format!("paynowd payments show {}", payment.key),
         None => "paynowd payments list".to_owned(),
     }
 }

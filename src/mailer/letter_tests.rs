@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{
     Facts, GatewayKey, GatewayReference, IntegrationName, PollUrl, Reference, Status, Trust, WireStatus,
 };
-use crate::mailer::read_back::read_back;
+use crate::mailer::read_back::{read_back, seen};
 
 const GUID: &str = "c1b5c2f0-6b1f-4d0e-9b0a-0d6d3a0f7a11";
 
@@ -94,11 +94,14 @@ fn a_confirmed_payment_reads_well() {
 }
 
 #[test]
-fn an_amount_that_no_message_states_is_called_unknown_and_never_zero() {
+fn an_amount_that_no_message_states_is_called_unknown_and_is_to_be_compared_before_goods_go() {
     let facts = Facts { gateway_reference: None, amount: None, ..payment().facts };
     let polish = Payment { facts, key: GatewayKey::parse("NOLV-8F9-08K-WGD").unwrap(), ..payment() };
     let polish = Payment { wire_status: Some(WireStatus::parse("CONFIRMED").unwrap()), ..polish };
-    assert_reads("amount-unknown", NoticeKind::Reached(Status::Paid), polish);
+    assert_reads("amount-unknown", NoticeKind::Reached(Status::Paid), polish.clone());
+    let claimed = letter(NoticeKind::Unconfirmed(Status::Paid), Payment { trust: Trust::Reported, ..polish });
+    let claimed = read_back(compose(&claimed, &sender(), chrono_tz::UTC).unwrap().bytes());
+    assert!(claimed.text.contains("compare its amount with your order before"), "{}", claimed.text);
 }
 
 #[test]
@@ -153,6 +156,8 @@ fn subjects_put_what_matters_first_and_never_show_an_amount_nobody_told() {
     assert_eq!(subject(NoticeKind::Corrected(Status::Pending), sent), "Correction: Sent, USD 25.00, INV-1042");
     let zig = Payment { currency: "ZWG".parse().unwrap(), mode: Mode::Test, ..payment() };
     assert_eq!(subject(NoticeKind::Reached(Status::Refunded), zig), "[TEST] Refunded: ZiG 25.00, INV-1042");
+    let large = Payment { facts: Facts { amount: "1204.50".parse().ok(), ..payment().facts }, ..payment() };
+    assert_eq!(subject(NoticeKind::Reached(Status::Paid), large), "Paid: USD 1,204.50, INV-1042");
     let bare = Payment { facts: Facts::default(), ..payment() };
     assert_eq!(subject(NoticeKind::Reached(Status::Failed), bare), "Failed: shop");
 }
@@ -202,6 +207,23 @@ fn a_letter_that_cannot_be_addressed_or_dated_is_refused() {
         assert!(matches!(wrong, ComposeError::Recipient(_)), "{recipient}");
     }
     assert!(matches!(fails(Letter { written: at("1969-12-31T23:59:59Z"), ..good }), ComposeError::Written(_)));
+}
+
+#[test]
+fn a_reference_that_mail_programs_would_decode_is_shown_as_it_is() {
+    let forged = "=?utf-8?q?INV-1042_is_PAID_IN_FULL?=";
+    assert_eq!(seen(forged), "INV-1042 is PAID IN FULL", "what a mail program makes of it");
+    for reference in [forged, "żółć =?utf-8?b?WA==?= and more, over several words, of which none is whole"] {
+        let facts = Facts { reference: Some(Reference::parse(reference).unwrap()), ..payment().facts };
+        let letter = letter(NoticeKind::Reached(Status::Paid), Payment { facts, ..payment() });
+        let composed = compose(&letter, &sender(), chrono_tz::UTC).unwrap();
+        let subject = read_back(composed.bytes()).headers.swap_remove(4).1;
+        assert!(!subject.contains(forged), "{subject}");
+        assert_eq!(seen(&subject), composed.subject());
+        assert!(composed.subject().ends_with(reference), "{}", composed.subject());
+        let lines = std::str::from_utf8(composed.bytes()).unwrap().lines();
+        assert!(lines.take_while(|line| !line.is_empty()).all(|line| line.len() <= 76), "{letter:?}");
+    }
 }
 
 fn any_kind() -> impl Strategy<Value = NoticeKind> {
@@ -263,6 +285,8 @@ proptest! {
         prop_assert_eq!(&message.headers[0].1, "<40222.paid.1@shop.example>");
         prop_assert_eq!(&message.headers[3].1, "owner@shop.example");
         prop_assert!(composed.subject().chars().count() <= 100, "{}", composed.subject());
+        let subject = &message.headers[4].1;
+        prop_assert!(!composed.subject().contains("=?") || seen(subject) == composed.subject(), "{}", subject);
         let hidden = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}');
         prop_assert!(!composed.subject().contains(hidden) && !message.text.contains(hidden) && !message.html.contains(hidden));
         prop_assert!(!message.html.contains("<script"));

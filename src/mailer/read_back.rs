@@ -58,6 +58,28 @@ fn headers(head: &str) -> Vec<(String, String)> {
     unfolded.split("\r\n").map(split).collect()
 }
 
+/// A header as a mail program shows it: encoded words in base64 or quoted-printable decoded once, blanks between two of
+/// them dropped (RFC 2047, 6).
+pub(super) fn seen(value: &str) -> String {
+    let mut text = String::new();
+    let mut after_encoded = false;
+    for word in value.split(' ') {
+        let encoded = word.strip_prefix("=?utf-8?").and_then(|rest| rest.strip_suffix("?="));
+        if !text.is_empty() && !(after_encoded && encoded.is_some()) {
+            text.push(' ');
+        }
+        after_encoded = encoded.is_some();
+        text += &match encoded.and_then(|encoded| encoded.split_once('?')) {
+            Some(("b", base64)) => {
+                String::from_utf8(base64::engine::general_purpose::STANDARD.decode(base64).unwrap()).unwrap()
+            }
+            Some(("q", quoted)) => unquoted(&quoted.replace('_', " ")),
+            _ => word.to_owned(),
+        };
+    }
+    text
+}
+
 /// Undoes quoted-printable (RFC 2045, 6.7).
 fn unquoted(text: &str) -> String {
     let joined = text.replace("=\r\n", "");

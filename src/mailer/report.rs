@@ -7,7 +7,7 @@ use minijinja::Error;
 use serde::Serialize;
 
 use super::letter::{Content, rendered};
-use super::report_wording::{self as wording, digits, money, several};
+use super::report_wording::{self as wording, money, several};
 use super::shown;
 use super::shown::shortened;
 use crate::domain::report::{FindingRow, Report};
@@ -71,7 +71,7 @@ struct FindingView {
     expected: String,
     found: String,
     next_step: &'static str,
-    command: String,
+    commands: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -92,6 +92,17 @@ struct RowView {
     count: String,
     sum: String,
     before: String,
+}
+
+/// What a row says of the week before the days reported.
+#[derive(Clone, Copy)]
+enum Mean {
+    /// Nothing: part of that week nobody was there to hear of payments.
+    Unknown,
+    /// What came on one of its days, beside what came on the day reported.
+    OfADay,
+    /// The same, beside what came on several days together.
+    OfADayOfMany,
 }
 
 #[derive(Serialize)]
@@ -118,6 +129,11 @@ impl Page {
         let count: u64 = paid.iter().map(|(_, sum)| sum.count).sum();
         let sums: Vec<String> = paid.iter().map(|(currency, sum)| money(*currency, sum)).collect();
         let need_you = findings.need_you();
+        let mean = match (report.has_a_week_before(), days.count()) {
+            (false, _) => Mean::Unknown,
+            (true, 1) => Mean::OfADay,
+            (true, _) => Mean::OfADayOfMany,
+        };
         Self {
             subject: wording::subject(days, &paid, need_you),
             days: if report.made < days.until() {
@@ -143,11 +159,11 @@ impl Page {
                 format!("{more} more are in discrepancies.csv, and in the answer to")
             }),
             news: news(report),
-            totals: currencies(&totals.live, days.count() > 1),
+            totals: currencies(&totals.live, mean),
             beside: beside(report),
             charts: charts(report),
             apart: apart(report),
-            test: currencies(&totals.test, days.count() > 1),
+            test: currencies(&totals.test, mean),
             checked: wording::checked(&report.checked, totals.unaskable),
             health: health(report),
             head: hex::encode(report.health.head),
@@ -196,7 +212,7 @@ fn finding(number: usize, row: &FindingRow, made: Timestamp) -> FindingView {
         number,
         severity: if test { "test" } else { row.severity.code() },
         urgency: if test { "Test money".to_owned() } else { wording::urgency(row.severity).to_owned() },
-        title: wording::title(row.class),
+        title: if row.is_about_a_suspect_post() { wording::SUSPECT_POST } else { wording::title(row.class) },
         about: name.into_iter().chain([row.integration.to_string(), age]).collect::<Vec<_>>().join(" · "),
         expected: fit(&row.expected, SIDE),
         found: fit(&row.found, SIDE),
@@ -205,7 +221,12 @@ fn finding(number: usize, row: &FindingRow, made: Timestamp) -> FindingView {
         } else {
             row.class.next_step()
         },
-        command: format!("paynowd discrepancies show {}", row.id),
+        commands: row
+            .is_about_a_suspect_post()
+            .then(|| format!("paynowd quarantine list --kind suspect --integration {}", row.integration))
+            .into_iter()
+            .chain([format!("paynowd discrepancies show {}", row.id)])
+            .collect(),
     }
 }
 
@@ -231,20 +252,23 @@ fn news(report: &Report) -> Vec<String> {
 }
 
 /// The totals, a table for each currency.
-fn currencies(totals: &[Total], several_days: bool) -> Vec<CurrencyView> {
+fn currencies(totals: &[Total], mean: Mean) -> Vec<CurrencyView> {
     let mut tables: BTreeMap<Currency, Vec<&Total>> = BTreeMap::new();
     for total in totals {
         tables.entry(total.currency).or_default().push(total);
     }
-    tables.into_iter().map(|(currency, totals)| table(currency, &totals, several_days)).collect()
+    let tables = tables.into_iter().map(|(currency, totals)| table(currency, &totals, mean));
+    tables.filter(|table| !table.rows.is_empty() || !table.after.is_empty() || table.unpaid.is_some()).collect()
 }
 
-fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyView {
+fn table(currency: Currency, totals: &[&Total], mean: Mean) -> CurrencyView {
     let sums = |total: &Total| [total.period, total.day_before, total.week_before];
+    let tell_means = totals.iter().any(|total| total.method.is_some());
     let view = |total: &&Total| {
         let means = total.method.as_ref().map(|method| fit(method.as_str(), NAME));
-        let label = format!("{}, {}", total.status.label(), means.unwrap_or_else(|| "means unknown".to_owned()));
-        row(label, sums(total), several_days)
+        let means = means.or_else(|| tell_means.then(|| "means unknown".to_owned()));
+        let label = [total.status.label().to_owned()].into_iter().chain(means).collect::<Vec<_>>().join(", ");
+        row(label, sums(total), mean)
     };
     let (mut paid, rest): (Vec<&Total>, Vec<&Total>) = totals.iter().partition(|total| total.status.is_paid());
     // What is the merchant's first, then what is still held; known means before unknown ones.
@@ -253,9 +277,11 @@ fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyV
         let [period, before, week] = sums(total);
         [all[0].and(period), all[1].and(before), all[2].and(week)]
     });
-    let (after, rest): (Vec<&Total>, Vec<&Total>) = rest.into_iter().partition(|total| total.status.has_had_money());
+    // There is nothing to compare these with from one day to the next.
+    let rest = rest.into_iter().filter(|total| total.period.count > 0);
+    let (after, rest): (Vec<&Total>, Vec<&Total>) = rest.partition(|total| total.status.has_had_money());
     let mut unpaid: BTreeMap<Status, u64> = BTreeMap::new();
-    for total in rest.iter().filter(|total| total.period.count > 0) {
+    for total in rest {
         *unpaid.entry(total.status).or_default() += total.period.count;
     }
     let unpaid: Vec<String> =
@@ -263,43 +289,46 @@ fn table(currency: Currency, totals: &[&Total], several_days: bool) -> CurrencyV
     CurrencyView {
         currency: currency.label().to_owned(),
         rows: paid.iter().map(view).collect(),
-        total: (paid.len() > 1).then(|| row("All paid".to_owned(), all, several_days)),
+        total: (paid.len() > 1).then(|| row("All paid".to_owned(), all, mean)),
         after: after.iter().map(view).collect(),
         unpaid: (!unpaid.is_empty()).then(|| format!("Begun and not paid: {}.", unpaid.join(", "))),
     }
 }
 
-fn row(label: String, [period, before, week]: [Sum; 3], several_days: bool) -> RowView {
-    let unknown = if period.unknown > 0 {
+fn row(label: String, [period, before, week]: [Sum; 3], mean: Mean) -> RowView {
+    let unknown = if period.unknown > 0 && !period.is_unknown() {
         format!("{} of unknown amount; ", wording::count(period.unknown))
     } else {
         String::new()
     };
+    let mean = match mean {
+        Mean::Unknown => String::new(),
+        Mean::OfADay => format!("; 7-day mean {}", wording::mean(&week)),
+        Mean::OfADayOfMany => format!("; 7-day mean {} a day", wording::mean(&week)),
+    };
     RowView {
         label,
         count: wording::count(period.count),
-        sum: digits(period.ten_thousandths),
-        before: format!(
-            "{unknown}day before {} · {}; 7-day mean {}{}",
-            wording::count(before.count),
-            digits(before.ten_thousandths),
-            digits(week.mean_of_a_week()),
-            if several_days { " a day" } else { "" }
-        ),
+        sum: wording::figure(&period),
+        before: format!("{unknown}day before {} · {}{mean}", wording::count(before.count), wording::amount(&before),),
     }
 }
 
-/// Money of earlier days that was confirmed too late for their letters, and money that is only said to be paid.
+/// Money of earlier days that was confirmed too late for their letters or went back after them, and money that is only
+/// said to be paid.
 fn beside(report: &Report) -> Vec<String> {
-    let line = |what: &str, (currency, sum): &(Currency, Sum)| {
-        let (payments, money) = (several(sum.count, "payment", "payments"), money(*currency, sum));
+    let line = |what: &str, currency: Currency, sum: &Sum| {
+        let (payments, money) = (several(sum.count, "payment", "payments"), money(currency, sum));
         format!("{what}: {payments}, {money}.")
     };
-    let since = report.confirmed_since.iter();
-    let since = since.map(|sum| line("Confirmed since, of earlier days and in none of their totals", sum));
-    let claims = report.totals.claims.iter();
-    let claims = claims.map(|sum| line("Said to be paid, not confirmed by Paynow and in no total", sum));
-    since.chain(claims).collect()
+    let confirmed = "Confirmed since, of earlier days and in none of their totals";
+    let confirmed = report.confirmed_since.iter().map(|(currency, sum)| line(confirmed, *currency, sum));
+    let reversed = report.reversed_since.iter().map(|(status, currency, sum)| {
+        line(&format!("{} since, of earlier days and still in their totals", status.label()), *currency, sum)
+    });
+    let claims = "Said to be paid, not confirmed by Paynow and in no total";
+    let claims = report.totals.claims.iter().map(|(currency, sum)| line(claims, *currency, sum));
+    confirmed.chain(reversed).chain(claims).collect()
 }
 
 /// A chart for each currency that something was paid in; a day without money has a line without a bar.
@@ -315,7 +344,7 @@ fn charts(report: &Report) -> Vec<ChartView> {
         let days = window.each().map(|day| {
             let sum = sums.get(&day).copied().unwrap_or_default();
             let name = wording::chart_day(day);
-            let money = if sum.count == 0 { "–".to_owned() } else { digits(sum.ten_thousandths) };
+            let money = if sum.count == 0 { "–".to_owned() } else { wording::amount(&sum) };
             let bar = "#".repeat(usize::try_from(scaled(&sum, BAR)).unwrap_or(0));
             let line = format!("{name:<10} {money:>15}  {bar}").trim_end().to_owned();
             BarView { day: name, sum: money, percent: scaled(&sum, 100), line, reported: day >= report.days.first() }
@@ -339,7 +368,7 @@ fn apart(report: &Report) -> Vec<String> {
     if let Some(orders) = report.orders {
         let past_due = match orders.past_due {
             0 => String::new(),
-            due => format!(", {} past due", wording::count(due)),
+            due => format!(", {} past due (paynowd expect list --open)", wording::count(due)),
         };
         apart.push(match orders.unpaid {
             0 => "Expected orders: every one is paid.".to_owned(),

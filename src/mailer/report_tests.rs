@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
 use crate::domain::tally::{DayTotal, Totals};
-use crate::domain::{Checked, Class, Method, Refusal, is_hidden};
+use crate::domain::{AS_THE_GATEWAY_WRITES, Checked, Class, Method, Refusal, is_hidden};
 use crate::ledger::About;
 use crate::mailer::read_back::{ReadBack, read_back};
 use crate::mailer::{Composed, Letter, compose};
@@ -39,10 +39,12 @@ fn empty() -> Report {
     Report {
         days: Days::one(day("2026-03-12"), chrono_tz::Africa::Harare),
         made: at("2026-03-13T00:30:04Z"),
+        heard_since: Some(at("2025-06-02T09:00:00Z")),
         integrations: vec![(IntegrationName::parse("shop").unwrap(), Mode::Live)],
         checked: Checked::default(),
         totals: Totals::default(),
         confirmed_since: Vec::new(),
+        reversed_since: Vec::new(),
         findings: Findings::default(),
         held: Vec::new(),
         orders: None,
@@ -150,12 +152,13 @@ fn bad() -> Report {
         (Class::SettlementMissing, "INV-1500", "paid out by 10 March 2026", "no settlement line", 26),
         (Class::SettlementShort, "INV-1501", "net 24.10", "net 21.10", 26),
         (Class::Overpaid, "INV-2007", "25.00", "52.00", 2),
+        (Class::ContradictingPost, "", AS_THE_GATEWAY_WRITES, "field amount: not an amount", 7),
     ];
     let mut rows: Vec<FindingRow> = (1_i64..)
         .zip(classes)
         .map(|(id, (class, reference, expected, found, hours))| row(100 + id, class, reference, expected, found, hours))
         .collect();
-    rows.extend((0..5).map(|at| row(130 + at, Class::Underpaid, &format!("INV-30{at}"), "25.00", "24.00", 3)));
+    rows.extend((0..4).map(|at| row(130 + at, Class::Underpaid, &format!("INV-30{at}"), "25.00", "24.00", 3)));
     rows.sort_by_key(|row| (std::cmp::Reverse(row.severity), row.opened));
     Report {
         checked: Checked {
@@ -197,6 +200,38 @@ fn bad() -> Report {
     }
 }
 
+/// Days of Paynow Poland, whose messages state no amount, and of somebody in the same currency who states some.
+fn unknown_amounts() -> Report {
+    let unknown = |count: u64| Sum { unknown: count, ..sum(count, 0) };
+    let pln = currency("PLN");
+    let poland = Total {
+        period: unknown(2),
+        day_before: unknown(1),
+        week_before: unknown(9),
+        ..total("PLN", Status::Paid, None, [(0, 0); 3])
+    };
+    let known = Sum { unknown: 1, ..sum(2, 1_500) };
+    let other = Total { period: known, ..total("EUR", Status::Paid, None, [(0, 0), (1, 700), (1, 700)]) };
+    let chart = |(date, currency, sum)| DayTotal { day: day(date), currency, sum };
+    let sums = [
+        ("2026-03-11", pln, unknown(1)),
+        ("2026-03-12", pln, unknown(2)),
+        ("2026-03-11", currency("EUR"), sum(1, 700)),
+        ("2026-03-12", currency("EUR"), known),
+    ];
+    Report {
+        integrations: vec![(IntegrationName::parse("poland").unwrap(), Mode::Live)],
+        checked: Checked { payments: 2, answered: 2, ..Checked::default() },
+        totals: Totals {
+            live: vec![other, poland],
+            claims: vec![(pln, unknown(1))],
+            chart: sums.map(chart).into(),
+            ..Totals::default()
+        },
+        ..empty()
+    }
+}
+
 /// The first letter after three days without power.
 fn several_days() -> Report {
     let mut report = ordinary();
@@ -205,6 +240,11 @@ fn several_days() -> Report {
     let most = report.totals.live.iter_mut().find(|total| total.period.count == 31).unwrap();
     (most.period, most.day_before, most.week_before) = (period, before, week);
     report.confirmed_since = vec![(currency("USD"), sum(1, 50_000))];
+    report.reversed_since =
+        vec![(Status::Disputed, currency("USD"), sum(1, 4_000)), (Status::Refunded, currency("USD"), sum(2, 7_550))];
+    // Only on the days before.
+    report.totals.live.push(total("USD", Status::Disputed, Some("Visa"), [(0, 0), (1, 1_200), (1, 1_200)]));
+    report.totals.live.push(total("ZWG", Status::Refunded, None, [(0, 0), (0, 0), (1, 90_000)]));
     report
 }
 
@@ -291,6 +331,19 @@ fn days_made_up_after_downtime_are_one_letter() {
 #[test]
 fn currencies_stay_apart_and_test_money_has_its_own_table() {
     assert_reads("two-currencies", two_currencies());
+}
+
+#[test]
+fn amounts_that_no_message_states_are_unknown_and_never_zero() {
+    assert_reads("unknown-amounts", unknown_amounts());
+}
+
+#[test]
+fn a_mean_of_seven_days_is_given_once_there_are_seven() {
+    for (heard, given) in [("2026-03-05T21:59:59Z", true), ("2026-03-05T22:00:00Z", false)] {
+        let text = read_back(letter(Report { heard_since: Some(at(heard)), ..ordinary() }).bytes()).text;
+        assert_eq!((text.contains("7-day mean"), text.contains("day before 3 · 100.00")), (given, true), "{text}");
+    }
 }
 
 #[test]

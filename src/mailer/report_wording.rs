@@ -57,9 +57,27 @@ pub(super) fn chart_day(day: NaiveDate) -> String {
     day.format("%a %-d %b").to_string()
 }
 
-/// `USD 1,204.50`.
+/// `USD 1,204.50`, and of how many payments the amount is missing from it.
 pub(super) fn money(currency: Currency, sum: &Sum) -> String {
-    format!("{} {}", currency.label(), digits(sum.ten_thousandths))
+    format!("{} {}", currency.label(), amount(sum))
+}
+
+/// `1,204.50`, and of how many payments the amount is missing from it.
+pub(super) fn amount(sum: &Sum) -> String {
+    match sum.unknown {
+        some if some > 0 && !sum.is_unknown() => format!("{} ({} of unknown amount)", figure(sum), count(some)),
+        _ => figure(sum),
+    }
+}
+
+/// `1,204.50`: what is known of a sum. Where nothing is, it is not zero.
+pub(super) fn figure(sum: &Sum) -> String {
+    if sum.is_unknown() { "amount unknown".to_owned() } else { digits(sum.ten_thousandths) }
+}
+
+/// What the payments of a week come to on one of its days.
+pub(super) fn mean(week: &Sum) -> String {
+    if week.is_unknown() { "unknown".to_owned() } else { digits(week.mean_of_a_week()) }
 }
 
 /// An amount in ten-thousandths as people write it: thousands apart, two decimals, or more where they are not zero.
@@ -122,6 +140,9 @@ pub(super) const fn urgency(severity: Severity) -> &'static str {
         Severity::Critical => "Look now",
     }
 }
+
+/// What a post is called that is signed, and not as the gateway writes.
+pub(super) const SUSPECT_POST: &str = "A message that is not as Paynow writes";
 
 /// What a kind of finding is called in a shop.
 pub(super) const fn title(class: Class) -> &'static str {
@@ -252,6 +273,16 @@ mod tests {
             assert_eq!(digits(ten_thousandths), written);
         }
         assert_eq!((count(0), count(1_234_567)), ("0".to_owned(), "1,234,567".to_owned()));
+    }
+
+    #[test]
+    fn a_sum_of_which_nothing_is_known_is_never_zero_and_one_of_which_some_is_says_of_how_many_it_is_not() {
+        let pln = "PLN".parse().unwrap();
+        let of = |unknown| Sum { unknown, ..sum(3, 120_000) };
+        assert_eq!(money(pln, &of(0)), "PLN 12.00");
+        assert_eq!(money(pln, &of(1)), "PLN 12.00 (1 of unknown amount)");
+        assert_eq!((money(pln, &of(3)), mean(&of(3))), ("PLN amount unknown".into(), "unknown".into()));
+        assert_eq!((money(pln, &sum(0, 0)), mean(&sum(0, 0))), ("PLN 0.00".into(), "0.00".into()));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The sentences of a letter: what happened, how sure we are, what to do. Plain words for a shop owner, chosen by
 //! total functions; no layout here.
 
+use super::report_wording::digits;
 use super::shown::{shortened, shown};
-use crate::domain::{Mode, NoticeKind, Payment, Status, Trust};
+use crate::domain::{Amount, Mode, NoticeKind, Payment, Status, Trust};
 
 /// How long a subject may be, in characters: about what a phone shows of it in two lines.
 const SUBJECT_LENGTH: usize = 100;
@@ -64,10 +65,14 @@ impl Certainty {
     }
 }
 
-/// The payment's sum as people write it, `USD 25.00`; `None` where nobody told us.
+/// The payment's sum as people write it, `USD 1,025.00`; `None` where nobody told us.
 pub(super) fn sum(payment: &Payment) -> Option<String> {
-    let amount = payment.facts.amount.or(payment.facts.amount_paid)?;
-    Some(format!("{} {amount}", payment.currency.label()))
+    payment.facts.amount.or(payment.facts.amount_paid).map(|amount| money(payment, amount))
+}
+
+/// An amount of the payment's currency, written as in the nightly letter.
+pub(super) fn money(payment: &Payment, amount: Amount) -> String {
+    format!("{} {}", payment.currency.label(), digits(amount.ten_thousandths().into()))
 }
 
 /// The merchant's reference as people may see it; `None` where there is none to be seen.
@@ -76,10 +81,17 @@ pub(super) fn reference(payment: &Payment) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Paynow's number of the payment: the one its messages carry, else its key there. A key that is the GUID of a poll URL
+/// is as good as the URL and does not belong into a letter.
+pub(super) fn number(payment: &Payment) -> Option<String> {
+    let key = || payment.key.guid().is_none().then(|| payment.key.to_string());
+    payment.facts.gateway_reference.as_ref().map(ToString::to_string).or_else(key)
+}
+
 /// What to call the payment: the merchant's reference, else Paynow's number, else the integration.
 fn name(payment: &Payment) -> String {
     reference(payment)
-        .or_else(|| payment.facts.gateway_reference.as_ref().map(|number| format!("Paynow {number}")))
+        .or_else(|| number(payment).map(|number| format!("Paynow {number}")))
         .unwrap_or_else(|| payment.integration.to_string())
 }
 
@@ -136,7 +148,7 @@ pub(super) fn news(kind: NoticeKind, payment: &Payment) -> String {
 /// What a state means for the shop, beginning in lower case.
 fn event(status: Status, payment: &Payment) -> String {
     let sum = sum(payment);
-    let whose = match (reference(payment), &payment.facts.gateway_reference) {
+    let whose = match (reference(payment), number(payment)) {
         (Some(reference), _) => format!(" for {}", shortened(&reference, REFERENCE_LENGTH)),
         (None, Some(number)) => format!(" (Paynow {number})"),
         (None, None) => String::new(),
@@ -174,11 +186,14 @@ fn event(status: Status, payment: &Payment) -> String {
 }
 
 /// What to do next, in one or two sentences.
-pub(super) const fn next_step(status: Status, certainty: Certainty, mode: Mode) -> &'static str {
-    if matches!(mode, Mode::Test) {
+pub(super) fn next_step(status: Status, certainty: Certainty, payment: &Payment) -> &'static str {
+    if payment.mode == Mode::Test {
         return "Nothing. This was only a test.";
     }
     match status {
+        Status::Paid | Status::AwaitingDelivery if sum(payment).is_none() => {
+            "Look the payment up in your Paynow dashboard and compare its amount with your order before you hand over the goods."
+        }
         Status::Paid | Status::AwaitingDelivery | Status::Delivered if certainty.wants_a_look() => {
             "Look the payment up in your Paynow dashboard before you hand over the goods."
         }

@@ -172,24 +172,44 @@ pub fn compare(
 ) -> Result<Compared, LedgerError> {
     let snapshot = reader.snapshot()?;
     let latest = (now + AHEAD).with_timezone(&settings.zone).date_naive();
-    let turn = period(snapshot.reported_days(NIGHTLY, latest)?, now, settings.zone);
+    let turn = match snapshot.reported_days(NIGHTLY, latest)? {
+        Some(reported) => since_last(reported, now, settings.zone),
+        None => since_first(snapshot.first_heard()?, now, settings.zone),
+    };
     let days = wanted.day.map_or(turn, |day| Days::one(day, settings.zone));
     let changes = survey(&snapshot, integrations, settings, wanted.integration.as_ref(), days.from(), now)?;
     Ok(Compared { days, in_turn: days == turn, changes })
 }
 
 /// The days since the last report up to yesterday; the same as then if there are none.
-fn period(reported: Option<(NaiveDate, NaiveDate)>, now: Timestamp, zone: Tz) -> Days {
-    let today = now.with_timezone(&zone).date_naive();
-    let yesterday = today.pred_opt().unwrap_or(today);
-    match reported {
-        None => Days::one(yesterday, zone),
-        Some((first, last)) if last >= yesterday => Days::new(first, last, zone).unwrap_or(Days::one(last, zone)),
-        Some((_, last)) => {
-            let missed = (yesterday - last).num_days().unsigned_abs();
-            Days::up_to(yesterday, missed.min(LONGEST), zone)
-        }
+fn since_last((first, last): (NaiveDate, NaiveDate), now: Timestamp, zone: Tz) -> Days {
+    if last >= yesterday(now, zone) {
+        Days::new(first, last, zone).unwrap_or(Days::one(last, zone))
+    } else {
+        up_to_yesterday(last, now, zone)
     }
+}
+
+/// The days that the first report is about: from the day on which the first thing was heard. There may have been no run
+/// since then, and no other report will tell of them.
+fn since_first(heard: Option<Timestamp>, now: Timestamp, zone: Tz) -> Days {
+    let yesterday = yesterday(now, zone);
+    let before = heard.and_then(|heard| heard.with_timezone(&zone).date_naive().pred_opt());
+    before
+        .filter(|before| *before < yesterday)
+        .map_or_else(|| Days::one(yesterday, zone), |before| up_to_yesterday(before, now, zone))
+}
+
+fn yesterday(now: Timestamp, zone: Tz) -> NaiveDate {
+    let today = now.with_timezone(&zone).date_naive();
+    today.pred_opt().unwrap_or(today)
+}
+
+/// The days after `last`, which is before yesterday, but not too many.
+fn up_to_yesterday(last: NaiveDate, now: Timestamp, zone: Tz) -> Days {
+    let yesterday = yesterday(now, zone);
+    let missed = (yesterday - last).num_days().unsigned_abs();
+    Days::up_to(yesterday, missed.min(LONGEST), zone)
 }
 
 /// Asks about everything that can still change. Each integration by itself, so that a gateway that is down keeps no
@@ -252,16 +272,35 @@ mod tests {
         let now = "2026-03-12T22:30:00Z".parse().unwrap();
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
         for (reported, first, last) in [
-            (None, "2026-03-12", "2026-03-12"),
-            (Some(("2026-03-11", "2026-03-11")), "2026-03-12", "2026-03-12"),
-            (Some(("2026-03-01", "2026-03-08")), "2026-03-09", "2026-03-12"),
-            (Some(("2025-01-01", "2025-01-01")), "2026-02-10", "2026-03-12"),
-            (Some(("2026-03-09", "2026-03-12")), "2026-03-09", "2026-03-12"),
+            (("2026-03-11", "2026-03-11"), "2026-03-12", "2026-03-12"),
+            (("2026-03-01", "2026-03-08"), "2026-03-09", "2026-03-12"),
+            (("2025-01-01", "2025-01-01"), "2026-02-10", "2026-03-12"),
+            (("2026-03-09", "2026-03-12"), "2026-03-09", "2026-03-12"),
             // A clock that was set back.
-            (Some(("2026-03-14", "2026-03-14")), "2026-03-14", "2026-03-14"),
+            (("2026-03-14", "2026-03-14"), "2026-03-14", "2026-03-14"),
         ] {
-            let days = period(reported.map(|(first, last)| (day(first), day(last))), now, zone);
+            let days = since_last((day(reported.0), day(reported.1)), now, zone);
             assert_eq!((days.first(), days.last()), (day(first), day(last)), "{reported:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_report_begins_with_the_day_of_the_first_thing_heard() {
+        let zone = Tz::Africa__Harare;
+        let now = "2026-03-12T22:30:00Z".parse().unwrap();
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        for (heard, first) in [
+            (None, "2026-03-12"),
+            // The ninth has begun in Harare.
+            (Some("2026-03-08T22:00:00Z"), "2026-03-09"),
+            (Some("2026-03-12T08:00:00Z"), "2026-03-12"),
+            (Some("2025-01-01T08:00:00Z"), "2026-02-10"),
+            // Today, and by a clock that was set back since.
+            (Some("2026-03-12T22:05:00Z"), "2026-03-12"),
+            (Some("2026-03-15T08:00:00Z"), "2026-03-12"),
+        ] {
+            let days = since_first(heard.map(|heard| heard.parse().unwrap()), now, zone);
+            assert_eq!((days.first(), days.last()), (day(first), day("2026-03-12")), "{heard:?}");
         }
     }
 }

@@ -37,6 +37,27 @@ async fn a_run_about_one_integration_writes_to_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_letter_of_a_house_that_was_dark_tells_of_the_days_before_too() {
+    let Some((mut house, disk)) = with_a_clock(Settings::usual()).await else { return };
+    let paid = house.pay("INV-1", "25.00").await;
+    house.until_it_is(&paid.guid, "paid", "confirmed").await;
+    until_runs(&house, 1).await;
+    let first_day = |house: &House| {
+        Some(house.mail_json().into_iter().find(|letter| letter["notice"] == "report")?["first_day"].clone())
+    };
+    assert_eq!(first_day(&house), None);
+    house.stop().await;
+    disk.set_clock_wrong_by(4 * DAY);
+    let began = chrono::Utc::now().with_timezone(&chrono_tz::Africa::Harare).date_naive();
+    house.open().await;
+    until_runs(&house, 2).await;
+    assert_eq!(first_day(&house), Some(began.to_string().into()));
+    let letters = house.until_letters(2).await;
+    let report = letters.iter().find(|letter| letter.subject().starts_with("Paynow ")).unwrap();
+    assert!(report.text.contains("1 payment paid: USD 25.00."), "{}", report.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn money_that_is_confirmed_only_after_the_letter_of_its_day_is_in_the_next_letter() {
     let (house, disk) = with_a_clock(Settings::usual()).await;
     house.gateway.misbehave(Misbehaviour::UnsignedError);

@@ -19,7 +19,8 @@ pub struct Account {
 /// What the settlement lines of one payment say together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidOut {
-    /// What was settled before fees; `None` if the lines do not say that.
+    /// What was settled before fees, or what the net sums and the fees account for, if that is less; `None` if the
+    /// lines do not say that.
     pub gross: Option<Amount>,
     /// Whether a line is counted in another currency than the payment.
     pub in_another_currency: bool,

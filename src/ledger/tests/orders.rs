@@ -331,6 +331,31 @@ async fn an_order_is_paid_once_more_than_a_post_says_so_and_stays_paid_when_the_
 }
 
 #[tokio::test]
+async fn a_line_whose_net_sum_and_fee_do_not_make_up_its_gross_is_paid_out_with_what_they_do() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    house.poll(1, "Paid", at(1)).await;
+    let amount = |text: &str| Some(text.parse().unwrap());
+    let settlement = Settlement {
+        integration: shop(),
+        line: "1".into(),
+        day: at(0).date_naive(),
+        reference: "INV-1".into(),
+        currency: "USD".parse().unwrap(),
+        gross: amount("25.00"),
+        fee: amount("1.00"),
+        net: amount("14.00"),
+    };
+    house.ledger.settle(vec![settlement], at(2)).await.unwrap();
+    house.ledger.match_settlements(chrono_tz::UTC).await.unwrap();
+    let snapshot = house.ledger.reader().snapshot().unwrap();
+    let mut paid_out = None;
+    let span = Span { integration: None, changed_since: at(0), both_modes: true };
+    snapshot.payments(&span, |_, account: Account, _: &[Held]| paid_out = account.paid_out).unwrap();
+    assert_eq!(paid_out.unwrap().gross, amount("15.00"));
+}
+
+#[tokio::test]
 async fn what_was_held_is_paid_out_by_a_line_of_after_its_release_however_long_ago_it_was_paid() {
     let house = House::new();
     let day = |count: i64| at(count * 24 * 60 * 60);
@@ -351,4 +376,16 @@ async fn what_was_held_is_paid_out_by_a_line_of_after_its_release_however_long_a
     assert_eq!(matched().await.unwrap(), Matched { now: 0, waiting: 1 }, "held for all we know");
     house.poll(1, "Paid", day(12)).await;
     assert_eq!(matched().await.unwrap(), Matched { now: 1, waiting: 0 });
+}
+
+#[tokio::test]
+async fn what_is_imported_is_not_the_first_thing_heard() {
+    let house = House::new();
+    let first_heard = || house.ledger.reader().snapshot().unwrap().first_heard().unwrap();
+    let url = format!("https://www.paynow.co.zw/Interface/CheckPayment/?guid={}", key(1));
+    house.expect(Expectation { poll_url: PollUrl::stored(&url), ..order(1, None) }, at(0)).await;
+    assert_eq!((house.ask("SELECT channel FROM event"), first_heard()), (Some("import".to_owned()), None));
+    house.poll(1, "Paid", at(86_400)).await;
+    house.post(2, "Paid", at(86_500)).await;
+    assert_eq!(first_heard(), Some(at(86_400)));
 }

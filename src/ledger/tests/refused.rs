@@ -64,6 +64,7 @@ async fn a_suspect_post_is_a_finding_and_has_its_payment_asked_about() {
     let story = house.story(1);
     assert_eq!((story.known.plan.due, story.known.payment.status), (Some(at(10)), Status::Created));
     assert_eq!((story.discrepancies[0].class, story.discrepancies[0].times), (Class::ContradictingPost, 2));
+    assert_eq!(story.discrepancies[0].expected, crate::domain::AS_THE_GATEWAY_WRITES);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::domain::{Checked, Class, Days, Finding, Mode, Report};
-use crate::ledger::{confirmed_since, report, report_findings};
+use crate::ledger::{report, report_findings, told_days};
 
 const OWNER: &str = "owner@shop.example";
 
@@ -224,6 +224,25 @@ async fn the_most_urgent_findings_are_listed_and_the_rest_is_counted() {
 }
 
 #[tokio::test]
+async fn a_finding_names_its_payment_by_what_is_known_of_it_and_never_by_a_guid() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    house.find(Some(1), Class::ContradictingPost, "field amount: not an amount", at(1)).await;
+    let named = async || {
+        let counted = house.ledger.reader().count_report(order(one_day()), night()).await.unwrap();
+        let report = counted.completed(&house.foreign(), [0; 32], None, 0, night()).unwrap().0;
+        report.findings.rows[0].reference.clone()
+    };
+    assert_eq!(named().await.as_deref(), Some("INV-1"));
+    house.foreign().execute("UPDATE payment SET reference = NULL", []).unwrap();
+    assert_eq!(named().await.as_deref(), Some("Paynow 1001"));
+    house.foreign().execute("UPDATE payment SET gateway_reference = NULL", []).unwrap();
+    assert_eq!(named().await, None);
+    house.foreign().execute("UPDATE payment SET gateway_key = 'NOLV-8F9-08K-WGD'", []).unwrap();
+    assert_eq!(named().await.as_deref(), Some("Paynow NOLV-8F9-08K-WGD"));
+}
+
+#[tokio::test]
 async fn orders_and_settlements_are_counted_where_they_are_in_use() {
     let house = House::new();
     house.post(1, "Paid", at(0)).await;
@@ -297,10 +316,10 @@ async fn what_a_report_reads_is_read_by_an_index() {
     assert!(resolved.contains("discrepancy_by_resolution (resolved>?)"), "{resolved}");
     let orders = plan(&report::orders_statement(), &[0]);
     assert!(orders.contains("payment_by_reference (reference=?)"), "{orders}");
-    let told = plan(confirmed_since::LAST_TOLD, &[0, 0]);
+    let told = plan(told_days::LAST_TOLD, &[0, 0]);
     assert_eq!(told, "SEARCH run USING INDEX run_by_last_day (name=? AND last_day<?)");
-    let stood = plan(&confirmed_since::stood_statement(), &[0, 0, 0]);
-    assert!(stood.contains("run USING INDEX run_by_last_day (name=? AND last_day>?)"), "{stood}");
+    let stood = plan(&told_days::stood_statement(), &[0, 0, 0, 0]);
+    assert!(stood.contains("run USING INDEX run_by_last_day (name=? AND last_day>? AND last_day<?)"), "{stood}");
     assert!(stood.contains("event USING INDEX event_by_payment (payment_id=? AND rowid<?)"), "{stood}");
     assert!(!stood.contains("SCAN run") && !stood.contains("TEMP"), "{stood}");
 }

@@ -1,4 +1,4 @@
-//! Money that is confirmed after the letter of its day: told by the next nightly letter, and once.
+//! Money that is confirmed or goes back after the letter of its day: told by the next nightly letter, and once.
 
 use super::reports::{order, run, today};
 use super::*;
@@ -174,10 +174,69 @@ async fn a_report_without_what_was_confirmed_since_is_read_as_having_none() {
     house.poll(1, "Paid", later(1)).await;
     house.night(1).await;
     let stored: String = house.ask("SELECT report FROM run ORDER BY id DESC LIMIT 1").unwrap();
-    let before: String =
-        house.ask("SELECT json_remove(report, '$.confirmed_since') FROM run ORDER BY id DESC LIMIT 1").unwrap();
+    let before: String = house
+        .ask("SELECT json_remove(report, '$.confirmed_since', '$.reversed_since') FROM run ORDER BY id DESC LIMIT 1")
+        .unwrap();
     assert_ne!(stored, before);
     let [stored, before] = [stored, before].map(|text| report_shape::read(&text).unwrap());
     assert_eq!((told(&stored), told(&before)), ((0, 1), (0, 0)));
     assert_eq!(before.totals, stored.totals);
+}
+
+#[tokio::test]
+async fn money_that_goes_back_after_its_letter_is_told_by_the_next_one_and_once() {
+    let house = House::new();
+    for payment in 1..=3 {
+        house.post(payment, "Paid", noon(0)).await;
+        house.poll(payment, "Paid", noon(0)).await;
+    }
+    house.night(0).await;
+    house.poll(1, "Refunded", later(1)).await;
+    house.poll(2, "Disputed", later(1)).await;
+    // A claim changes nothing.
+    house.post(3, "Refunded", later(1)).await;
+    let counted = house.ledger.reader().count_report(order(civil(1, 1)), noon(2)).await.unwrap();
+    let (usd, sum) = ("USD".parse().unwrap(), Sum { count: 1, ten_thousandths: 250_000, unknown: 0 });
+    let both = [(Status::Disputed, usd, sum), (Status::Refunded, usd, sum)];
+    assert_eq!(counted.report.reversed_since, both);
+    let file = String::from_utf8(counted.transactions).unwrap();
+    assert!(file.contains("INV-1") && file.contains("INV-2") && !file.contains("INV-3"), "{file}");
+    house.night(1).await;
+    house.poll(3, "Refunded", later(2)).await;
+    house.night(2).await;
+    house.night(3).await;
+    let letters: Vec<_> = house.reported(noon(9)).await.into_iter().step_by(2).collect();
+    let told: Vec<_> = letters.iter().map(|(_, reported)| reported.report.reversed_since.as_slice()).collect();
+    assert_eq!(told, [&[][..], &both, &[(Status::Refunded, usd, sum)], &[]]);
+}
+
+#[tokio::test]
+async fn money_that_comes_back_after_a_dispute_was_told_is_told_again_so_that_all_letters_add_up() {
+    let house = House::new();
+    house.post(1, "Paid", noon(0)).await;
+    house.poll(1, "Paid", noon(0)).await;
+    let mut letters: Letters = vec![house.night(0).await];
+    for (day, status) in [(1, "Disputed"), (2, "Paid"), (3, "Paid"), (4, "Refunded")] {
+        house.poll(1, status, later(day)).await;
+        letters.push(house.night(day).await);
+    }
+    assert_eq!(letters, [(1, 0), (0, 0), (0, 1), (0, 0), (0, 0)]);
+    let letters: Vec<_> = house.reported(noon(9)).await.into_iter().step_by(2).collect();
+    let reversed =
+        |reported: &Reported| reported.report.reversed_since.iter().map(|(_, _, sum)| sum.count).sum::<u64>();
+    let reversed: Vec<_> = letters.iter().map(|(_, reported)| reversed(reported)).collect();
+    assert_eq!(reversed, [0, 1, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn money_that_goes_back_before_any_letter_has_it_as_paid_is_not_told_as_gone() {
+    let house = House::new();
+    house.post(1, "Paid", noon(0)).await;
+    house.post(2, "Paid", noon(0)).await;
+    house.poll(2, "Paid", noon(0)).await;
+    house.poll(2, "Refunded", noon(1) - chrono::TimeDelta::hours(11)).await;
+    house.night(0).await;
+    house.poll(1, "Refunded", later(1)).await;
+    house.night(1).await;
+    assert!(house.reported(noon(9)).await.iter().all(|(_, reported)| reported.report.reversed_since.is_empty()));
 }
