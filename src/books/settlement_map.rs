@@ -26,7 +26,8 @@ line = \"Transaction id\"
 # How the file writes.
 [format]
 # The day, in strftime's letters: %d/%m/%Y is 31/12/2026,
-# %d/%m/%y is 31/12/26, %Y-%m-%d is 2026-12-31, %d %b %Y is 31 Dec 2026.
+# %d/%m/%y is 31/12/26, %Y-%m-%d is 2026-12-31,
+# %d %b %Y is 31 Dec 2026.
 date = \"%d/%m/%Y\"
 # \".\" or \",\"
 decimal = \".\"

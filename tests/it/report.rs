@@ -38,7 +38,7 @@ async fn a_run_about_one_integration_writes_to_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_letter_of_a_house_that_was_dark_tells_of_the_days_before_too() {
-    let Some((mut house, disk)) = with_a_clock(Settings::usual()).await else { return };
+    let (mut house, disk) = with_a_clock(Settings::usual()).await;
     let paid = house.pay("INV-1", "25.00").await;
     house.until_it_is(&paid.guid, "paid", "confirmed").await;
     until_runs(&house, 1).await;
