@@ -164,7 +164,7 @@ fn each(
         }
     }
     put(&mut waiting, sum)?;
-    if sum.new + sum.known + sum.bad == 0 {
+    if sum.new + sum.known + sum.corrected + sum.bad == 0 {
         output::complain(&format!("{}: there is no row under the heading", wanted.file.display()));
     }
     Ok(())

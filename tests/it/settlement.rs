@@ -92,7 +92,9 @@ async fn a_line_that_says_something_else_is_corrected_until_its_payment_is_found
     let map = MAP.replace("[format]", "line = \"Id\"\n[format]");
     let import = |days: u64, gross: &str, more: &[&str]| {
         let row = format!("{};7", line(days, "INV-1", gross, ""));
-        import_by(&house, &map, "Day;Ref;Gross;Net;Id", &[row], more).1
+        let (_, summed, told) = import_by(&house, &map, "Day;Ref;Gross;Net;Id", &[row], more);
+        assert_eq!(told, "", "there was a row, and it is good");
+        summed
     };
     assert_eq!(import(11, "2.50", &[]), "1 new, 0 known; 0 matched, 1 without a payment so far\n");
     assert_eq!(import(1, "25.00", &["--dry-run"]), "0 new, 0 known, 1 corrected (nothing was changed)\n");
