@@ -275,7 +275,7 @@ async fn an_order_is_paid_once_more_than_a_post_says_so_and_stays_paid_when_the_
             true
         };
         house.ledger.reader().expectations(Orders::Open, each).unwrap();
-        let day = super::reports::order(Days::one(at(0).date_naive(), chrono_tz::UTC));
+        let day = reports::order(Days::one(at(0).date_naive(), chrono_tz::UTC));
         let report = house.ledger.reader().count_report(day, at(60)).await.unwrap().report;
         assert_eq!(report.orders.unwrap().unpaid, open);
         open
