@@ -84,7 +84,6 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         without_phone(&mut payment);
         transactions.row(&payment).map_err(unwritten)?;
     }
-    let (confirmed_since, reversed_since) = told.sums();
     let report = Report {
         days,
         made: now,
@@ -92,8 +91,8 @@ pub(super) fn count(connection: &Connection, order: &ReportOrder, now: Timestamp
         integrations: order.integrations.clone(),
         checked: order.checked.clone(),
         totals: tally.totals(),
-        confirmed_since,
-        reversed_since,
+        confirmed_since: told.confirmed(),
+        reversed_since: told.reversed(),
         findings: Findings::default(),
         held: held(connection)?,
         orders: orders(connection, now)?,

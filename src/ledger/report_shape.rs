@@ -219,7 +219,7 @@ pub(super) fn read(text: &str) -> Option<Report> {
         days: Days::new(shape.first_day.parse().ok()?, shape.last_day.parse().ok()?, shape.zone.parse().ok()?)?,
         made: instant(shape.made)?,
         heard_since: match shape.heard_since {
-            Some(heard) => Some(instant(heard)?),
+            Some(since) => Some(instant(since)?),
             None => None,
         },
         integrations: shape

@@ -82,10 +82,14 @@ impl<'c> ToldDays<'c> {
         Ok(true)
     }
 
-    /// What was confirmed, by currency, and what went back, also by where it stands now.
-    pub(super) fn sums(self) -> (Vec<(Currency, Sum)>, Vec<(Status, Currency, Sum)>) {
-        let reversed = self.reversed.into_iter().map(|((status, currency), sum)| (status, currency, sum));
-        (self.confirmed.into_iter().collect(), reversed.collect())
+    /// What was confirmed, by currency.
+    pub(super) fn confirmed(&self) -> Vec<(Currency, Sum)> {
+        self.confirmed.iter().map(|(currency, sum)| (*currency, *sum)).collect()
+    }
+
+    /// What went back, by where it stands now and by currency.
+    pub(super) fn reversed(&self) -> Vec<(Status, Currency, Sum)> {
+        self.reversed.iter().map(|((status, currency), sum)| (*status, *currency, *sum)).collect()
     }
 }
 

@@ -65,9 +65,8 @@ pub(super) fn seen(value: &str) -> String {
     let mut after_encoded = false;
     for word in value.split(' ') {
         let encoded = word.strip_prefix("=?utf-8?").and_then(|rest| rest.strip_suffix("?="));
-        if !text.is_empty() && !(after_encoded && encoded.is_some()) {
-            text.push(' ');
-        }
+        let is_dropped = text.is_empty() || (after_encoded && encoded.is_some());
+        text += if is_dropped { "" } else { " " };
         after_encoded = encoded.is_some();
         text += &match encoded.and_then(|encoded| encoded.split_once('?')) {
             Some(("b", base64)) => {

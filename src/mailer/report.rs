@@ -310,7 +310,7 @@ fn row(label: String, [period, before, week]: [Sum; 3], mean: Mean) -> RowView {
         label,
         count: wording::count(period.count),
         sum: wording::figure(&period),
-        before: format!("{unknown}day before {} · {}{mean}", wording::count(before.count), wording::amount(&before),),
+        before: format!("{unknown}day before {} · {}{mean}", wording::count(before.count), wording::amount(&before)),
     }
 }
 
