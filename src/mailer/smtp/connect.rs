@@ -161,8 +161,8 @@ async fn authenticate(connection: &mut AsyncSmtpConnection, settings: &SmtpSetti
         let host = &settings.host;
         return Err(Failure::Misconfigured(format!("mail server {host} offers neither AUTH PLAIN nor AUTH LOGIN")));
     }
-    let verdict = connection.auth(&mechanisms, &Credentials::new(username, password)).await;
-    checked(verdict, &[235]).map_err(|fault| fault.about_session("our user name and password"))
+    let verdict = connection.auth(&mechanisms, &Credentials::new(username, password.clone())).await;
+    checked(verdict, &[235]).map_err(|fault| fault.without(&password).about_session("our user name and password"))
 }
 
 fn client(hello: &str) -> ClientId {

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::Display;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use lettre::transport::smtp;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::response::Response;
@@ -58,6 +60,25 @@ impl Fault {
         if is_tls(error) { Self::Tls(causes(Some(error))) } else { Self::Line(causes(Some(error))) }
     }
 
+    /// The same, but that what a server says after we said who we are does not repeat `password`, nor our command, which
+    /// has it in base64.
+    pub(super) fn without(self, password: &str) -> Self {
+        let encoded = |text: &str| STANDARD_NO_PAD.encode(text);
+        let repeats = |text: &str| {
+            text.contains(password)
+                || text.contains(&encoded(password))
+                || text
+                    .split_ascii_whitespace()
+                    .any(|word| STANDARD.decode(word).is_ok_and(|it| contains(&it, password)))
+        };
+        match self {
+            Self::Answer { code, text } if !password.is_empty() && repeats(&text) => {
+                Self::Answer { code, text: "and words that repeat our password, left out here".to_owned() }
+            }
+            other => other,
+        }
+    }
+
     /// The failure if this happened over one letter: a 5xx is about that letter, except where it asks who we are.
     ///
     /// 530, 534, 535 and 538 are about authentication: <https://www.rfc-editor.org/rfc/rfc4954#section-6>.
@@ -88,6 +109,10 @@ impl Fault {
             Self::Line(text) | Self::Tls(text) => Failure::Deferred(text),
         }
     }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|here| here == text.as_bytes())
 }
 
 /// What to do about the TLS faults people meet.
@@ -153,6 +178,18 @@ mod tests {
         assert!(matches!(answer(554).about_session("the greeting"), Failure::Misconfigured(_)));
         assert!(matches!(answer(535).about_session("AUTH"), Failure::Misconfigured(_)));
         assert!(matches!(answer(454).about_session("AUTH"), Failure::Deferred(_)));
+    }
+
+    #[test]
+    fn a_server_that_repeats_our_password_is_not_quoted() {
+        let said = |text: &str| Fault::Answer { code: 535, text: text.to_owned() };
+        let plain = STANDARD.encode("\0shop\0tulip-7!");
+        for text in ["bad password tulip-7!", &format!("syntax: AUTH PLAIN {plain}"), &STANDARD.encode("tulip-7!")] {
+            let Failure::Misconfigured(told) = said(text).without("tulip-7!").about_session("AUTH") else { panic!() };
+            assert!(told.contains("with 535 and words that repeat") && !told.contains("tulip"), "{told}");
+            assert!(!told.contains(&plain), "{told}");
+        }
+        assert_eq!(said("5.7.8 not accepted").without("tulip-7!"), said("5.7.8 not accepted"));
     }
 
     #[test]
