@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Announce, Channel, Class, Condition, Decision, Finding, Notice, NoticeKind, Observation, Outcome, Pace, Payment,
-    PollPlan, Seen, Status, Terms, Timestamp, Trust, WireStatus,
+    Announce, Channel, Class, Condition, Decision, Finding, InVain, Notice, NoticeKind, Observation, Outcome, Pace,
+    Payment, PollPlan, Seen, Status, Terms, Timestamp, Trust, WireStatus,
 };
 
 /// What a payment and its poll plan were before an observation.
@@ -103,7 +103,7 @@ impl Known {
         let undoes_money = self.proven.is_some_and(Status::has_had_money) && !seen.status.has_had_money();
         let holds = verdict == Seen::Unknown || (verdict == Seen::Regress && (!claim_was_unproven || undoes_money));
         if holds {
-            let (plan, last) = self.nothing_new(terms, now);
+            let (plan, last) = self.asked_in_vain(InVain::Answered, terms, now);
             let finding = if verdict == Seen::Unknown {
                 unknown_word(seen)
             } else {
@@ -131,7 +131,7 @@ impl Known {
         let other_facts = !differences.is_empty();
         let moved = before.status != seen.status;
         if !moved && !claim_was_unproven && !other_facts {
-            let (plan, last) = self.nothing_new(terms, now);
+            let (plan, last) = self.asked_in_vain(InVain::Answered, terms, now);
             return Decision {
                 findings: last.into_iter().collect(),
                 settled: &[Class::StatusMismatch],
@@ -186,31 +186,22 @@ impl Known {
         now: Timestamp,
         retry_after: Option<Duration>,
     ) -> (PollPlan, Option<Finding>) {
-        let payment = &self.payment;
-        let mut plan = terms.schedule.after_silence(&self.plan, &payment.key, payment.status, payment.trust, now);
-        let last = self.found_at_end(&plan, terms);
+        let (mut plan, last) = self.asked_in_vain(InVain::Unanswered, terms, now);
         if let (Some(due), Some(wait)) = (plan.due, retry_after) {
             plan.due = Some(due.max(now + wait));
         }
         (plan, last)
     }
 
-    /// The next date on the schedule after an answer that changed nothing, and the finding at its end.
-    fn nothing_new(&self, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
+    /// The next date on the schedule after a poll that changed nothing, and the finding at its end.
+    fn asked_in_vain(&self, why: InVain, terms: &Terms, now: Timestamp) -> (PollPlan, Option<Finding>) {
         let payment = &self.payment;
-        let plan = terms.schedule.after_poll(&self.plan, &payment.key, payment.status, payment.trust, now);
-        let last = self.found_at_end(&plan, terms);
-        (plan, last)
-    }
-
-    /// What is found if `next` is the end of the schedule.
-    fn found_at_end(&self, next: &PollPlan, terms: &Terms) -> Option<Finding> {
-        let payment = &self.payment;
+        let plan = terms.schedule.after_poll(&self.plan, why, &payment.key, payment.status, payment.trust, now);
         // A run asks beyond the schedule; what stands at its end was said when it came.
         let said = self.plan.pace == Pace::Watch
             && self.plan.asked.is_some_and(|at| terms.schedule.is_over(&self.plan, payment.status, payment.trust, at));
-        let open_end = next.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
-        open_end.then(|| payment.left_open())
+        let open_end = plan.due.is_none() && !said && (payment.is_unproven() || payment.status.is_pending());
+        (plan, open_end.then(|| payment.left_open()))
     }
 }
 

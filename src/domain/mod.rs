@@ -50,7 +50,7 @@ pub use poll_url::{Origin, PollUrl};
 pub use refusal::Refusal;
 pub use report::{Checked, Report};
 pub use said_at::SaidAt;
-pub use schedule::{Pace, PollPlan, PollSchedule, Step};
+pub use schedule::{InVain, Pace, PollPlan, PollSchedule, Step};
 pub use settlement::Settlement;
 pub use status::{Seen, Status};
 pub use tally::{Sum, Tally, Totals};

@@ -47,6 +47,15 @@ pub enum Pace {
 
 super::codes!(Pace { Confirm = "confirm", Watch = "watch" });
 
+/// Why asking changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InVain {
+    /// The answer was nothing new.
+    Answered,
+    /// There was no answer that proves anything.
+    Unanswered,
+}
+
 /// Where a payment stands on its schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollPlan {
@@ -94,52 +103,38 @@ impl PollSchedule {
         PollPlan { due: self.step_due(&plan, key, status, trust, now), ..plan }
     }
 
-    /// The gateway was asked at `now` and nothing changed: when to ask again.
+    /// The gateway was asked at `now` in vain: when to ask again. A doubt about what is confirmed is kept up like a
+    /// payment that is not paid yet until there is an answer.
     ///
     /// `due` is `None` in the result when the schedule has come to its end.
     pub fn after_poll(
         &self,
         plan: &PollPlan,
+        why: InVain,
         key: &GatewayKey,
         status: Status,
         trust: Trust,
         now: Timestamp,
     ) -> PollPlan {
         let asked = PollPlan { attempt: plan.attempt.saturating_add(1), asked: Some(now), ..*plan };
-        if asked.pace == Pace::Confirm && trust == Trust::Reported {
-            let tried = usize::try_from(asked.attempt).unwrap_or(usize::MAX);
-            if let Some(wait) = self.confirm.get(tried) {
-                return PollPlan { due: Some(now + spread(*wait, key.as_str(), asked.attempt)), ..asked };
+        if asked.pace != Pace::Confirm {
+            return PollPlan { due: self.step_due(&asked, key, status, trust, now), ..asked };
+        }
+        let doubted = why == InVain::Unanswered && trust == Trust::Confirmed;
+        let hurried = u32::try_from(self.confirm.len()).unwrap_or(u32::MAX);
+        let wait = match asked.attempt.checked_sub(hurried) {
+            None if doubted || trust == Trust::Reported => {
+                usize::try_from(asked.attempt).ok().and_then(|tried| self.confirm.get(tried).copied())
             }
+            Some(later) if doubted => rung(&self.pending, later, asked.since, now),
+            None | Some(_) => None,
+        };
+        if let Some(wait) = wait {
+            return PollPlan { due: Some(now + spread(wait, key.as_str(), asked.attempt)), ..asked };
         }
-        if asked.pace == Pace::Confirm {
-            // It stands on the rung of its age: a claim may have grown old while nobody could ask.
-            let watched = PollPlan { pace: Pace::Watch, attempt: 0, ..asked };
-            return PollPlan { due: self.step_due(&watched, key, status, trust, now), ..watched };
-        }
-        PollPlan { due: self.step_due(&asked, key, status, trust, now), ..asked }
-    }
-
-    /// The gateway was asked at `now` and gave no answer: when to ask again. A doubt about what it has confirmed is kept
-    /// up like a payment that is not paid yet, as only an answer ends it.
-    pub fn after_silence(
-        &self,
-        plan: &PollPlan,
-        key: &GatewayKey,
-        status: Status,
-        trust: Trust,
-        now: Timestamp,
-    ) -> PollPlan {
-        let asked = PollPlan { attempt: plan.attempt.saturating_add(1), asked: Some(now), ..*plan };
-        if asked.pace == Pace::Confirm && trust == Trust::Confirmed {
-            let hurried = u32::try_from(self.confirm.len()).unwrap_or(u32::MAX);
-            let wait = usize::try_from(asked.attempt).ok().and_then(|tried| self.confirm.get(tried).copied());
-            let wait = wait.or_else(|| rung(&self.pending, asked.attempt.saturating_sub(hurried), asked.since, now));
-            if let Some(wait) = wait {
-                return PollPlan { due: Some(now + spread(wait, key.as_str(), asked.attempt)), ..asked };
-            }
-        }
-        self.after_poll(plan, key, status, trust, now)
+        // It stands on the rung of its age: a claim may have grown old while nobody could ask.
+        let watched = PollPlan { pace: Pace::Watch, attempt: 0, ..asked };
+        PollPlan { due: self.step_due(&watched, key, status, trust, now), ..watched }
     }
 
     /// Whether a payment that stands so has no rung left, whoever asks beyond the schedule.
@@ -263,7 +258,7 @@ mod tests {
         let mut plan = schedule.confirm_now(&key(), None, now);
         assert_eq!(plan.due, Some(now));
         for expected in [5, 15, 45, 15, 15] {
-            plan = schedule.after_poll(&plan, &key(), Status::Paid, Trust::Reported, now);
+            plan = schedule.after_poll(&plan, InVain::Unanswered, &key(), Status::Paid, Trust::Reported, now);
             let due = plan.due.unwrap();
             assert!(about((due - now).to_std().unwrap(), seconds(expected)), "{expected}: {}", due - now);
             now = due;
@@ -279,7 +274,7 @@ mod tests {
         while let Some(due) = plan.due {
             waits.push((due - now).to_std().unwrap());
             now = due;
-            plan = schedule.after_poll(&plan, &key(), Status::Created, Trust::Confirmed, now);
+            plan = schedule.after_poll(&plan, InVain::Answered, &key(), Status::Created, Trust::Confirmed, now);
             assert!(waits.len() < 200, "the schedule must end");
         }
         assert!(waits.iter().take(8).all(|wait| about(*wait, seconds(15))));
