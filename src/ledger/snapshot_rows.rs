@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use rusqlite::Row;
 
-use super::{expectations, rows, ties};
-use crate::domain::{Class, Held, Standing};
+use super::{expectations, rows, states, ties};
+use crate::domain::{Class, Held, Standing, Status};
 
 /// Where the further columns of [`payments_statement`] begin, behind those of a known payment.
 pub(super) const FURTHER: usize = rows::PAYMENT_COLUMNS + rows::KNOWN_COLUMNS;
@@ -43,7 +43,7 @@ pub(super) fn payments_statement() -> String {
 /// Orders taken or looked for since, that no payment is known to pay, those that lead to a payment of another reference
 /// which is news, and those that have an open finding.
 pub(super) fn orders_statement() -> String {
-    let money = "IN ('paid', 'awaiting-delivery', 'delivered', 'disputed', 'refunded')";
+    let money = format!("IN {}", states::statuses(Status::has_had_money));
     let (untied, carries) = (ties::untied(), ties::carries("payment", "expectation"));
     let paid = format!(
         "EXISTS (SELECT 1 FROM payment WHERE payment.id = expectation.payment_id AND status {money} AND {carries})"

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, PrepFlags, Statement};
 
-use super::{outbox, polls, record, repeats};
+use super::{outbox, polls, record, repeats, traces};
 
 /// The statements, by what they do.
 pub(super) struct Statements<'c> {
@@ -16,6 +16,7 @@ pub(super) struct Statements<'c> {
     pub(super) log: Statement<'c>,
     pub(super) log_again: Statement<'c>,
     pub(super) letter: Statement<'c>,
+    pub(super) paid: Statement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -32,6 +33,7 @@ impl<'c> Statements<'c> {
             log: ready(polls::LOG)?,
             log_again: ready(polls::LOG_AGAIN)?,
             letter: ready(outbox::WRITE)?,
+            paid: ready(&traces::paid_statement())?,
         })
     }
 }

@@ -39,6 +39,13 @@ pub(super) fn select(columns: &str, states: impl Iterator<Item = State>, such: &
     parts.join(" UNION ALL ")
 }
 
+/// Such statuses, as what stands behind `status IN` says them.
+pub(super) fn statuses(such: impl Fn(Status) -> bool) -> String {
+    let such = Status::ALL.into_iter().filter(|status| such(*status));
+    let codes: Vec<String> = such.map(|status| format!("'{}'", status.code())).collect();
+    format!("({})", codes.join(", "))
+}
+
 /// The condition that a payment is in one of `states`, for who goes another way than by the index.
 pub(super) fn among(states: impl Iterator<Item = State>) -> String {
     let states: Vec<String> =

@@ -1,6 +1,7 @@
 //! Which payment may stand for an order: the one that its poll URL or trace leads to, unless the gateway says that this
 //! is somebody else's.
 
+use super::states;
 use crate::domain::{Status, Trust};
 
 /// What `str::trim` takes away, but for the control characters that no reference has: as text of SQL. SQLite's own
@@ -42,14 +43,12 @@ pub(super) fn unpaid() -> String {
 /// The condition that the row `payment` has had money, and that more than a post vouches for it: what
 /// [`Known::has_proven_money`](crate::domain::Known::has_proven_money) says of one that was paid.
 fn has_proven_money(payment: &str) -> String {
-    let money = Status::ALL.into_iter().filter(|status| status.has_had_money());
-    let money: Vec<String> = money.map(|status| format!("'{}'", status.code())).collect();
     format!(
         "{payment}.paid_at IS NOT NULL AND ({payment}.trust <> '{}' OR EXISTS (SELECT 1 FROM event \
-         WHERE event.payment_id = {payment}.id AND event.trust = '{}' AND event.status IN ({})))",
+         WHERE event.payment_id = {payment}.id AND event.trust = '{}' AND event.status IN {}))",
         Trust::Reported.code(),
         Trust::Confirmed.code(),
-        money.join(", ")
+        states::statuses(Status::has_had_money)
     )
 }
 

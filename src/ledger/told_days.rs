@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::report::ReportOrder;
-use super::rows;
+use super::{rows, states};
 use crate::domain::{Currency, Days, Mode, Payment, Status, Sum, Timestamp, Trust};
 
 /// How long before the end of a day something may have been heard that was stored only after the letter of that day
@@ -101,18 +101,13 @@ pub(super) const LAST_TOLD: &str =
 /// was, in the last of them that was counted while this was proven. Then it was in the totals of its day, or has been
 /// told since. The stored report has the number of the newest event that was counted.
 pub(super) fn stood_statement() -> String {
-    let paid: Vec<String> = Status::ALL
-        .into_iter()
-        .filter(|status| status.is_paid())
-        .map(|status| format!("'{}'", status.code()))
-        .collect();
     format!(
-        "SELECT coalesce((SELECT event.status IN ({}) FROM run CROSS JOIN event ON event.id = \
+        "SELECT coalesce((SELECT event.status IN {} FROM run CROSS JOIN event ON event.id = \
          (SELECT id FROM event INDEXED BY event_by_payment WHERE payment_id = ?1 AND status IS NOT NULL \
          AND id <= run.report ->> '$.health.events' ORDER BY id DESC LIMIT 1) \
          WHERE run.name = ?2 AND run.last_day >= ?3 AND run.last_day <= ?4 AND event.trust <> '{}' \
          ORDER BY run.last_day DESC LIMIT 1), FALSE)",
-        paid.join(", "),
+        states::statuses(Status::is_paid),
         Trust::Reported.code()
     )
 }

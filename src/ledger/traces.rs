@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::chain::Link;
 use super::record::{self, Recorded};
 use super::rows::{self, millis};
-use super::ties;
 use super::writer::Desk;
-use crate::domain::{IntegrationName, MerchantTrace, Observation, Payment, Reference, Terms, Timestamp};
+use super::{states, ties};
+use crate::domain::{IntegrationName, MerchantTrace, Observation, Payment, Reference, Status, Terms, Timestamp};
 
 /// An order whose gateway is due to be asked for its payment.
 #[derive(Clone, Debug)]
@@ -103,24 +103,27 @@ pub(super) fn found(
 }
 
 /// `payment` stands paid: the order of its reference is paid by it, unless another one is known to.
-pub(super) fn paid(desk: &Desk<'_>, integration: i64, id: i64, payment: &Payment) -> rusqlite::Result<()> {
-    desk.connection
-        .prepare_cached(&format!(
-            "UPDATE expectation SET payment_id = iif({0}, ?3, payment_id), trace_due = NULL \
-             WHERE integration_id = ?1 AND reference = ?2 AND (trace_due IS NOT NULL OR {0})",
-            ties::untied()
-        ))?
-        .execute(params![integration, payment.facts.reference, id])?;
+pub(super) fn paid(desk: &mut Desk<'_>, integration: i64, id: i64, payment: &Payment) -> rusqlite::Result<()> {
+    desk.statements.paid.execute(params![integration, payment.facts.reference, id])?;
     Ok(())
+}
+
+pub(super) fn paid_statement() -> String {
+    format!(
+        "UPDATE expectation SET payment_id = iif({0}, ?3, payment_id), trace_due = NULL \
+         WHERE integration_id = ?1 AND reference = ?2 AND (trace_due IS NOT NULL OR {0})",
+        ties::untied()
+    )
 }
 
 /// The payment that pays the order of this reference already, if one stands paid.
 pub(super) fn paying(desk: &Desk<'_>, integration: i64, reference: &Reference) -> rusqlite::Result<Option<i64>> {
     desk.connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT id FROM payment INDEXED BY payment_by_reference WHERE reference = ?2 AND integration_id = ?1 \
-             AND status IN ('paid', 'awaiting-delivery', 'delivered') AND trust <> 'reported' ORDER BY id LIMIT 1",
-        )?
+             AND status IN {} AND trust <> 'reported' ORDER BY id LIMIT 1",
+            states::statuses(Status::is_paid)
+        ))?
         .query_row(params![integration, reference], |row| row.get(0))
         .optional()
 }
