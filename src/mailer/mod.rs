@@ -7,6 +7,7 @@ mod postman;
 #[cfg(test)]
 mod read_back;
 mod report;
+mod report_figures;
 mod report_wording;
 mod shown;
 mod smtp;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::report::{Findings, Health, Held, OldKeyUse, Orders};
-use crate::domain::tally::{DayTotal, Totals};
-use crate::domain::{AS_THE_GATEWAY_WRITES, Checked, Class, Method, Refusal, is_hidden};
+use crate::domain::tally::{DayTotal, Total, Totals};
+use crate::domain::{AS_THE_GATEWAY_WRITES, Checked, Class, Days, Method, Refusal, Status, is_hidden};
 use crate::ledger::About;
 use crate::mailer::read_back::{ReadBack, read_back};
 use crate::mailer::{Composed, Letter, compose};

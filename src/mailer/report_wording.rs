@@ -2,11 +2,20 @@
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
+use super::shown;
+use super::shown::shortened;
 use crate::domain::report::Held;
-use crate::domain::{Checked, Class, Currency, Days, Refusal, Severity, Status, Sum};
+use crate::domain::{Checked, Class, Currency, Days, Refusal, Severity, Status, Sum, without_phones};
 
+/// How long the name of an order may be, in characters.
+pub(super) const NAME: usize = 60;
 /// How long a subject may be, in characters: about what a phone shows of it in two lines.
 const SUBJECT_LENGTH: usize = 100;
+
+/// Text from outside as a letter may show it. Blanks that vanish may join what was no telephone number before.
+pub(super) fn fit(text: &str, limit: usize) -> String {
+    shortened(&without_phones(&shown(text)), limit)
+}
 
 /// The subject: which days, how much was paid, how many findings need a person. Currencies give way if it grows too
 /// long. Its end is worded alike for any number: mail is sorted by it.
