@@ -20,6 +20,20 @@ fn order(number: u8, trace: Option<&str>) -> Expectation {
     }
 }
 
+/// A line of a settlement file that pays INV-1 out.
+fn paid_out(day: Timestamp) -> Settlement {
+    Settlement {
+        integration: shop(),
+        line: "1".into(),
+        day: day.date_naive(),
+        reference: "INV-1".into(),
+        currency: "USD".parse().unwrap(),
+        gross: Some("25.00".parse().unwrap()),
+        fee: None,
+        net: None,
+    }
+}
+
 fn trace_of(text: &str) -> MerchantTrace {
     MerchantTrace::parse(text).unwrap()
 }
@@ -336,23 +350,14 @@ async fn a_line_whose_net_sum_and_fee_do_not_make_up_its_gross_is_paid_out_with_
     house.post(1, "Paid", at(0)).await;
     house.poll(1, "Paid", at(1)).await;
     let amount = |text: &str| Some(text.parse().unwrap());
-    let settlement = Settlement {
-        integration: shop(),
-        line: "1".into(),
-        day: at(0).date_naive(),
-        reference: "INV-1".into(),
-        currency: "USD".parse().unwrap(),
-        gross: amount("25.00"),
-        fee: amount("1.00"),
-        net: amount("14.00"),
-    };
-    house.ledger.settle(vec![settlement], at(2)).await.unwrap();
+    let line = Settlement { fee: amount("1.00"), net: amount("14.00"), ..paid_out(at(0)) };
+    house.ledger.settle(vec![line], at(2)).await.unwrap();
     house.ledger.match_settlements(chrono_tz::UTC).await.unwrap();
     let snapshot = house.ledger.reader().snapshot().unwrap();
-    let mut paid_out = None;
+    let mut found = None;
     let span = Span { integration: None, changed_since: at(0), both_modes: true };
-    snapshot.payments(&span, |_, account: Account, _: &[Held]| paid_out = account.paid_out).unwrap();
-    assert_eq!(paid_out.unwrap().gross, amount("15.00"));
+    snapshot.payments(&span, |_, account: Account, _: &[Held]| found = account.paid_out).unwrap();
+    assert_eq!(found.unwrap().gross, amount("15.00"));
 }
 
 #[tokio::test]
@@ -361,17 +366,7 @@ async fn what_was_held_is_paid_out_by_a_line_of_after_its_release_however_long_a
     let day = |count: i64| at(count * 24 * 60 * 60);
     house.post(1, "Awaiting Delivery", day(0)).await;
     house.poll(1, "Awaiting Delivery", day(0)).await;
-    let settlement = Settlement {
-        integration: shop(),
-        line: "1".into(),
-        day: day(13).date_naive(),
-        reference: "INV-1".into(),
-        currency: "USD".parse().unwrap(),
-        gross: Some("25.00".parse().unwrap()),
-        fee: None,
-        net: None,
-    };
-    house.ledger.settle(vec![settlement], day(13)).await.unwrap();
+    house.ledger.settle(vec![paid_out(day(13))], day(13)).await.unwrap();
     let matched = || house.ledger.match_settlements(chrono_tz::UTC);
     assert_eq!(matched().await.unwrap(), Matched { now: 0, waiting: 1 }, "held for all we know");
     house.poll(1, "Paid", day(12)).await;
