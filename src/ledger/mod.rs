@@ -11,6 +11,7 @@ mod due;
 mod error;
 mod expectations;
 mod fold;
+mod keys;
 mod letter;
 mod money;
 mod old_keys;

@@ -1,12 +1,12 @@
 //! Reading payments: lists by filter, and everything about one.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
-use super::rows::{self, millis};
+use super::rows::{self, StoredKey, millis};
 use super::states::State;
-use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, outbox, repeats, states};
-use crate::domain::{IntegrationName, Known, Payment, Status, Timestamp, Trust, names};
+use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, keys, outbox, repeats, states};
+use crate::domain::{IntegrationName, Known, Payment, Status, Timestamp, Trust};
 
 /// Which payments to list. Every field narrows; none means all.
 #[derive(Clone, Debug, Default)]
@@ -192,21 +192,22 @@ pub(super) fn list_statement(filter: &Filter, integrations: &[i64]) -> (String, 
 
 /// Everything about the payments called `name`: by gateway key, else by Paynow's or the merchant's reference.
 pub(super) fn stories(connection: &Connection, name: &str, integration: Option<&str>) -> rusqlite::Result<Vec<Story>> {
-    let key: Value = match names::guid_bytes(name) {
-        Some(guid) => guid.to_vec().into(),
-        None => name.to_owned().into(),
-    };
-    for column in ["gateway_key", "gateway_reference", "reference"] {
-        let value = if column == "gateway_key" { key.clone() } else { name.to_owned().into() };
-        let found: Vec<(i64, Known)> = connection
+    let by = |column: &str, value: &dyn ToSql| -> rusqlite::Result<Vec<(i64, Known)>> {
+        connection
             .prepare_cached(&stories_statement(column))?
-            .query_map(rusqlite::params![value, integration], rows::known)?
-            .collect::<rusqlite::Result<_>>()?;
-        if !found.is_empty() {
-            return found.into_iter().map(|(id, known)| story(connection, id, known)).collect();
+            .query_map(params![value, integration], rows::known)?
+            .collect()
+    };
+    let mut found = Vec::new();
+    for id in keys::payments(connection, &StoredKey::called(name), integration)? {
+        found.extend(by("id", &id)?);
+    }
+    for column in ["gateway_reference", "reference"] {
+        if found.is_empty() {
+            found = by(column, &name)?;
         }
     }
-    Ok(Vec::new())
+    found.into_iter().map(|(id, known)| story(connection, id, known)).collect()
 }
 
 pub(super) fn stories_statement(column: &str) -> String {

@@ -174,13 +174,20 @@ fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::R
 
 /// The payment with this key, if we have heard of it.
 pub(super) fn find(desk: &mut Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
-    desk.statements.find.query_row(params![integration, StoredKey::from(key)], rows::known).optional()
+    let key = StoredKey::from(key);
+    for id in desk.payments(integration, &key)? {
+        let found = desk.statements.find.query_row(params![id, integration, key], rows::known).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn find_statement() -> String {
     format!(
         "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
-         WHERE integration_id = ?1 AND gateway_key = ?2",
+         WHERE payment.id = ?1 AND integration_id = ?2 AND gateway_key = ?3",
         rows::PAYMENT,
         rows::KNOWN
     )
@@ -193,9 +200,10 @@ pub(super) const INSERT: &str = "INSERT INTO payment (integration_id, gateway_ke
 
 fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlite::Result<i64> {
     let Decision { payment, plan, .. } = decision;
-    desk.statements.insert.insert(params![
+    let key = StoredKey::from(&payment.key);
+    let id = desk.statements.insert.insert(params![
         integration,
-        StoredKey::from(&payment.key),
+        key,
         payment.facts.reference,
         payment.facts.gateway_reference,
         payment.facts.amount,
@@ -216,7 +224,9 @@ fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlit
         plan.attempt,
         millis(plan.since),
         plan.asked.map(millis),
-    ])
+    ])?;
+    desk.opened(integration, &key, id);
+    Ok(id)
 }
 
 pub(super) const UPDATE: &str = "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, \

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::chain::{self, Entry};
 use super::discrepancies::{self, Discrepancy};
-use super::rows::{StoredKey, millis};
+use super::rows::millis;
 use super::writer::Desk;
 use crate::domain::Timestamp;
 
@@ -88,20 +88,10 @@ pub(super) fn resolve(desk: &mut Desk<'_>, resolution: &Resolution) -> rusqlite:
     let [channel, evidence, outcome] = chain::DECIDED;
     desk.connection
         .prepare_cached(
-            "INSERT INTO event (payment_id, at, channel, evidence, outcome, body, digest) VALUES ((SELECT payment.id \
-             FROM payment JOIN integration ON integration.id = integration_id WHERE name = ?1 AND gateway_key = ?2), \
-             ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO event (payment_id, at, channel, evidence, outcome, body, digest) VALUES ((SELECT payment_id \
+             FROM discrepancy WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![
-            found.integration.as_str(),
-            found.key.as_ref().map(StoredKey::from),
-            millis(*at),
-            channel,
-            evidence,
-            outcome,
-            body,
-            digest
-        ])?;
+        .execute(params![id, millis(*at), channel, evidence, outcome, body, digest])?;
     desk.advance(digest);
     desk.connection
         .prepare_cached(

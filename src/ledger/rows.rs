@@ -8,7 +8,7 @@ use super::chain::{self, Entry, Link};
 use crate::domain::{
     Amount, Channel, Class, Currency, Evidence, Facts, GatewayKey, GatewayReference, IntegrationName, Known,
     MerchantTrace, Method, Mode, Observation, Outcome, Pace, Payment, PollPlan, PollUrl, Posted, Reference, Refusal,
-    SaidAt, Status, Timestamp, Trust, WireStatus,
+    SaidAt, Status, Timestamp, Trust, WireStatus, names,
 };
 
 /// The columns that [`payment`] reads, in its order.
@@ -84,6 +84,32 @@ impl Told {
 pub(super) enum StoredKey<'a> {
     Guid([u8; 16]),
     Text(&'a str),
+}
+
+impl<'a> StoredKey<'a> {
+    /// The key that a person writes like this, in whatever letter case a GUID may be.
+    pub(super) fn called(name: &'a str) -> Self {
+        names::guid_bytes(name).map_or(Self::Text(name), Self::Guid)
+    }
+
+    /// A column that has one.
+    pub(super) fn read(row: &'a Row<'_>, at: usize) -> rusqlite::Result<Self> {
+        match row.get_ref(at)? {
+            ValueRef::Blob(guid) => guid.try_into().ok().map(Self::Guid),
+            ValueRef::Text(text) => std::str::from_utf8(text).ok().map(Self::Text),
+            _ => None,
+        }
+        .ok_or_else(|| unreadable(at, Type::Blob))
+    }
+}
+
+impl StoredKey<'_> {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Guid(guid) => guid,
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
 }
 
 impl<'a> From<&'a GatewayKey> for StoredKey<'a> {
@@ -267,10 +293,9 @@ pub(super) fn amount(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Amount
 }
 
 pub(super) fn gateway_key(row: &Row<'_>, at: usize) -> rusqlite::Result<GatewayKey> {
-    match row.get_ref(at)? {
-        ValueRef::Blob(bytes) => bytes.try_into().ok().map(GatewayKey::from_guid),
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| GatewayKey::parse(text).ok()),
-        _ => None,
+    match StoredKey::read(row, at)? {
+        StoredKey::Guid(guid) => Some(GatewayKey::from_guid(guid)),
+        StoredKey::Text(text) => GatewayKey::parse(text).ok(),
     }
     .ok_or_else(|| unreadable(at, Type::Blob))
 }

@@ -12,7 +12,7 @@ use super::LedgerError;
 use super::whereabouts::Whereabouts;
 
 /// Every migration in order; a ledger's `user_version` says how many it has had.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
 
 /// What marks a file as a ledger: the first migration writes it where SQLite keeps room for that.
 const OURS: u32 = 0x706e_7764;

@@ -3,10 +3,11 @@
 
 use rusqlite::{Connection, PrepFlags, Statement};
 
-use super::{outbox, polls, record, repeats, traces};
+use super::{keys, outbox, polls, record, repeats, traces};
 
 /// The statements, by what they do.
 pub(super) struct Statements<'c> {
+    pub(super) settled: Statement<'c>,
     pub(super) find: Statement<'c>,
     pub(super) insert: Statement<'c>,
     pub(super) update: Statement<'c>,
@@ -24,6 +25,7 @@ impl<'c> Statements<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         let ready = |text: &str| connection.prepare_with_flags(text, PrepFlags::SQLITE_PREPARE_PERSISTENT);
         Ok(Self {
+            settled: ready(keys::SETTLED)?,
             find: ready(&record::find_statement())?,
             insert: ready(record::INSERT)?,
             update: ready(record::UPDATE)?,

@@ -3,6 +3,7 @@
 mod chain;
 mod file;
 mod fold;
+mod keys;
 mod letters;
 mod old_keys;
 mod orders;

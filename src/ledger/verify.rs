@@ -6,7 +6,7 @@
 use rusqlite::{Connection, ErrorCode, Row};
 
 use super::chain::{self, Link};
-use super::{fold, rows, schema};
+use super::{fold, keys, rows, schema};
 
 /// How much to verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Check {
     References,
     /// Are the triggers in place that keep events from being changed?
     Guards,
+    /// Is every payment found by its key, and by that of no other?
+    Keys,
     /// Does every event's digest follow from the event and the one before it?
     Chain,
     /// Is every payment what its events make of it?
@@ -36,6 +38,7 @@ crate::domain::codes!(Check {
     File = "file",
     References = "references",
     Guards = "guards",
+    Keys = "keys",
     Chain = "chain",
     Fold = "fold",
 });
@@ -103,6 +106,7 @@ pub(super) fn verify(connection: &Connection, scope: Scope) -> rusqlite::Result<
         found.check(Check::File, |found| file(&snapshot, found))?;
         found.check(Check::References, |found| references(&snapshot, found))?;
         found.check(Check::Guards, |found| guards(&snapshot, found))?;
+        found.check(Check::Keys, |found| keys::verify(&snapshot, found))?;
     }
     found.check(Check::Chain, |found| chain(&snapshot, found, scope))?;
     found.check(Check::Fold, |found| fold::compare(&snapshot, found))?;

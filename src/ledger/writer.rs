@@ -15,6 +15,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::chain::{self, Link};
 use super::counts::Counts;
+use super::keys::Keys;
+use super::rows::StoredKey;
 use super::statements::Statements;
 use super::whereabouts::Whereabouts;
 use super::{Admission, LedgerError, QuarantineLimits};
@@ -60,6 +62,7 @@ struct Memory {
     foreign: i64,
     head: Option<Link>,
     integrations: HashMap<IntegrationName, i64>,
+    keys: Keys,
     quarantined: HashMap<i64, Tally>,
     woken: Woken,
 }
@@ -116,6 +119,17 @@ impl<'c> Desk<'c> {
             .query_row([name.as_str()], |row| row.get(0))?;
         self.memory.integrations.insert(name.clone(), id);
         Ok(id)
+    }
+
+    /// The numbers of the payments that may have this key: hardly ever more than one.
+    pub(super) fn payments(&mut self, integration: i64, key: &StoredKey<'_>) -> rusqlite::Result<Vec<i64>> {
+        self.memory.keys.catch_up(self.connection)?;
+        self.memory.keys.find(&mut self.statements.settled, integration, key)
+    }
+
+    /// A payment was written that was looked for in vain.
+    pub(super) fn opened(&mut self, integration: i64, key: &StoredKey<'_>, id: i64) {
+        self.memory.keys.add(integration, key, id);
     }
 
     /// How much may wait in quarantine.
@@ -335,11 +349,14 @@ impl Desk<'_> {
         // Read inside the transaction: from here on nobody else writes.
         let foreign = transaction.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.memory.foreign != foreign {
-            self.memory = Memory { foreign, woken: self.memory.woken, ..Memory::default() };
+            let Memory { woken, mut keys, .. } = std::mem::take(&mut self.memory);
+            keys.doubt();
+            self.memory = Memory { foreign, keys, woken, ..Memory::default() };
         }
         for work in works {
             work.apply(self)?;
         }
+        self.memory.keys.settle(self.connection)?;
         transaction.commit()
     }
 }

@@ -33,8 +33,7 @@ CREATE TABLE payment (
     poll_pace         TEXT    NOT NULL,
     poll_attempt      INTEGER NOT NULL,
     poll_since        INTEGER NOT NULL,
-    poll_asked        INTEGER,
-    UNIQUE (integration_id, gateway_key)
+    poll_asked        INTEGER
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
 -- The gateway counts its references up, so that this one, too, grows at its end.
@@ -44,6 +43,29 @@ CREATE INDEX payment_by_age ON payment (integration_id, first_seen);
 -- The states of payments, but for those that are certainly paid, as nearly all are in the end.
 CREATE INDEX payment_by_state ON payment (trust, status) WHERE trust <> 'confirmed' OR status <> 'paid';
 CREATE INDEX payment_by_poll_due ON payment (poll_due) WHERE poll_due IS NOT NULL;
+
+-- Which payment has which gateway key, by a digest of it. The newest payments' keys only stand in their rows; from there
+-- they move, in this order, into the shallow layer, and from that into the deep one.
+CREATE TABLE shallow_key (
+    place      INTEGER NOT NULL,
+    payment_id INTEGER NOT NULL,
+    PRIMARY KEY (place, payment_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deep_key (
+    place      INTEGER NOT NULL,
+    payment_id INTEGER NOT NULL,
+    PRIMARY KEY (place, payment_id)
+) STRICT, WITHOUT ROWID;
+
+-- How far they have moved.
+CREATE TABLE key_progress (
+    settled    INTEGER NOT NULL, -- all keys of payments up to this number are in one of the layers
+    settling   INTEGER NOT NULL, -- those after it, up to this number, are moving there
+    place      INTEGER NOT NULL, -- the last of them that is there
+    payment_id INTEGER NOT NULL,
+    shallow    INTEGER NOT NULL  -- how many are in the shallow layer
+) STRICT;
+INSERT INTO key_progress VALUES (0, 0, -1, 0, 0);
 
 -- The truth: everything authentic that was ever heard, byte for byte, chained by digest. What a person decided stands
 -- in the same chain: channel 'operator', with the decision as its body and nothing said of a state.

@@ -4,6 +4,7 @@ use rusqlite::{Params, params, params_from_iter};
 
 use super::*;
 use crate::domain::Trust;
+use crate::ledger::keys as settling;
 
 /// Five payments: 1 paid and confirmed, 2 paid as reported, 3 created, 4 as another integration, and a button sale.
 async fn stocked() -> House {
@@ -215,15 +216,28 @@ async fn what_is_read_often_is_read_by_an_index() {
     );
     let letters = plan(&file, &outbox::due_statement(), params![0, 1]);
     assert!(letters.contains("outbox USING INDEX outbox_by_due (due<?)") && !letters.contains("TEMP"), "{letters}");
-    let found = plan(&file, &record::find_statement(), params![1, vec![0_u8; 16]]);
-    assert!(found.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{found}");
+    let settled = plan(&file, settling::SETTLED, [0]);
+    for layer in ["shallow_key", "deep_key"] {
+        assert!(settled.contains(&format!("SEARCH {layer} USING PRIMARY KEY (place=?)")), "{settled}");
+    }
+    for (fresh, values) in [(settling::UNKNOWN, 1), (settling::FRESH, 2)] {
+        let fresh = plan(&file, fresh, params_from_iter(std::iter::repeat_n(0, values)));
+        assert!(fresh.contains("SEARCH payment USING INTEGER PRIMARY KEY (rowid>?)"), "{fresh}");
+    }
+    for (moving, values) in [(settling::LAST_OF_STEP, 3), (settling::DEEPEN, 4), (settling::LEAVE, 4)] {
+        let moving = plan(&file, moving, params_from_iter(std::iter::repeat_n(0, values)));
+        assert!(moving.contains("SEARCH shallow_key USING PRIMARY KEY ((place,payment_id)>("), "{moving}");
+        assert!(!moving.contains("TEMP B-TREE"), "{moving}");
+    }
+    let found = plan(&file, &record::find_statement(), params![1, 1, vec![0_u8; 16]]);
+    assert!(found.contains("payment USING INTEGER PRIMARY KEY (rowid=?)"), "{found}");
     assert!(!found.contains("SCAN") && found.contains("event USING INDEX event_by_payment"), "{found}");
     let findings = plan(&file, counts::FINDINGS, []);
     assert!(findings.contains("USING COVERING INDEX discrepancy_open"), "{findings}");
     let overdue = plan(&file, counts::POLLS_DUE, [0]);
     assert!(overdue.contains("COVERING INDEX payment_by_poll_due (poll_due<?)"), "{overdue}");
-    let story = plan(&file, &query::stories_statement("gateway_key"), params![vec![0_u8; 16], None::<String>]);
-    assert!(story.contains("sqlite_autoindex_payment_1 (integration_id=? AND gateway_key=?)"), "{story}");
+    let story = plan(&file, &query::stories_statement("id"), params![1, None::<String>]);
+    assert!(story.contains("payment USING INTEGER PRIMARY KEY (rowid=?)"), "{story}");
     let story = plan(&file, &query::stories_statement("reference"), params!["INV-1", None::<String>]);
     assert!(story.contains("payment USING INDEX payment_by_reference (reference=?)"), "{story}");
     let story = plan(&file, &query::stories_statement("gateway_reference"), params!["1002", None::<String>]);

@@ -112,6 +112,19 @@ async fn a_reference_into_nothing_is_named() {
 }
 
 #[tokio::test]
+async fn a_key_that_leads_to_no_payment_or_to_two_is_named() {
+    for (tampering, row) in [
+        ("UPDATE payment SET gateway_key = (SELECT gateway_key FROM payment WHERE id = 1) WHERE id = 2", Some(1)),
+        ("UPDATE key_progress SET settled = 2, settling = 2", Some(1)),
+        ("INSERT INTO shallow_key VALUES (7, 1)", None),
+    ] {
+        let found = after(tampering).await;
+        let row = row.map(|id| ("payment", id));
+        assert!(is_told(&found, Check::Keys, row), "{tampering}: {:?}", found.flaws);
+    }
+}
+
+#[tokio::test]
 async fn a_trigger_that_was_dropped_or_defused_is_missed() {
     let defused = "DROP TRIGGER event_is_never_changed; CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event \
                    WHEN 0 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END";
