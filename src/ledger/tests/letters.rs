@@ -89,6 +89,18 @@ async fn an_unconfirmed_letter_waits_for_its_time_and_is_withdrawn_by_the_confir
 }
 
 #[tokio::test]
+async fn the_number_of_a_withdrawn_letter_is_never_given_to_another() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    let withdrawn = house.story(1).letters[0].id;
+    house.poll(1, "Created", at(1)).await;
+    assert!(house.letters(1).is_empty());
+    house.post(2, "Paid", at(2)).await;
+    let next = house.story(2).letters[0].id;
+    assert!(next > withdrawn, "{next} after {withdrawn}");
+}
+
+#[tokio::test]
 async fn a_letter_about_a_claim_withdrawn_and_made_again_waits_anew() {
     let house = House::with(reporting(), |_| {});
     house.post(1, "Paid", at(0)).await;
