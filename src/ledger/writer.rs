@@ -163,8 +163,11 @@ trait Work: Send {
 struct Task<F, T> {
     apply: F,
     value: Option<T>,
-    waiting: oneshot::Sender<Result<T, LedgerError>>,
+    waiting: oneshot::Sender<Answer<F, T>>,
 }
+
+/// What a work returned, and the closure: whoever waits has more time than the writer to clear it away.
+type Answer<F, T> = (Result<T, LedgerError>, F);
 
 impl<F, T> Work for Task<F, T>
 where
@@ -177,9 +180,9 @@ where
     }
 
     fn answer(self: Box<Self>, result: Result<(), LedgerError>) {
-        let Self { value, waiting, .. } = *self;
+        let Self { apply, value, waiting } = *self;
         // Whoever waited may have left; what was committed stays committed.
-        let _ = waiting.send(result.and_then(|()| value.ok_or(LedgerError::Closed)));
+        let _ = waiting.send((result.and_then(|()| value.ok_or(LedgerError::Closed)), apply));
     }
 }
 
@@ -243,7 +246,7 @@ impl Writer {
                 })?,
                 Admission::Wait => self.queue.send(work).await.map_err(|_| LedgerError::Closed)?,
             }
-            answer.await.map_err(|_| LedgerError::Closed)?
+            answer.await.map_err(|_| LedgerError::Closed)?.0
         }
     }
 
