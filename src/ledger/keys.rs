@@ -6,9 +6,9 @@
 //! index, into its shallow layer, and from that into the deep one: a few at a time and neighbours together, so that they
 //! share pages and no commit waits for many.
 //!
-//! The index has room for six bytes of a key's digest, its place. Two keys may share one, so who finds a payment there
-//! compares its key. No key is ever changed and no payment taken away; that none has the key of another is kept by the
-//! one thread that looks before it adds.
+//! The index has room for six bytes of a digest of integration and key, the key's place. Two may share one, so who finds
+//! a payment there compares its key. No key is ever changed and no payment taken away. That none has the key of another
+//! is kept by whoever adds one: it has looked in the same transaction, and nobody else writes meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -24,8 +24,8 @@ pub(super) struct Depths {
     /// How many keys are in memory before they begin to move: enough that some of them are neighbours in the shallow
     /// layer, few enough to be read again whenever the ledger is opened.
     pub(super) memory: usize,
-    /// How many are in the shallow layer before they move on: as many times more than in memory as some million, which
-    /// are many in the deep layer, are more than these.
+    /// How many are in the shallow layer before they move on: midway, as a ratio, between memory and a deep layer of
+    /// two million.
     pub(super) shallow: i64,
     /// How many move at a time: a millisecond's work.
     pub(super) step: u32,
@@ -115,7 +115,9 @@ impl Keys {
         let mut unknown = unknown.query([self.newest.max(progress.settled)])?;
         while let Some(row) = unknown.next()? {
             self.newest = row.get(0)?;
-            let entry = (place(row.get(1)?, &StoredKey::read(row, 2)?), self.newest);
+            // What cannot be read is nobody's key. Others are found all the same, and `verify` names it.
+            let Ok(key) = StoredKey::read(row, 2) else { continue };
+            let entry = (place(row.get(1)?, &key), self.newest);
             if self.newest > progress.settling {
                 self.fresh.insert(entry);
             } else if entry > progress.moved {
@@ -151,10 +153,12 @@ impl Keys {
         self.fresh.insert((place(integration, key), payment));
     }
 
-    /// Moves on what has become too much for memory.
+    /// Moves on what has become too much for memory, or a part of it: these steps take away more than a commit brings.
     pub(super) fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        while self.is_current && self.fresh.len() + self.moving.len() > self.depths.memory {
-            self.step(connection)?;
+        for _ in 0..2 {
+            if self.is_current && self.fresh.len() + self.moving.len() > self.depths.memory {
+                self.step(connection)?;
+            }
         }
         Ok(())
     }
@@ -168,9 +172,8 @@ impl Keys {
         let mut add = connection.prepare_cached(ADD)?;
         for _ in 0..self.depths.step {
             let Some(entry) = self.moving.pop_first() else { break };
-            add.execute(params![entry.0, entry.1])?;
+            self.progress.shallow += i64::from(add.execute(params![entry.0, entry.1])? > 0);
             self.progress.moved = entry;
-            self.progress.shallow += 1;
         }
         while self.progress.shallow > self.depths.shallow {
             self.deepen(connection)?;
@@ -191,6 +194,10 @@ impl Keys {
         connection.prepare_cached(DEEPEN)?.execute(between)?;
         let moved = connection.prepare_cached(LEAVE)?.execute(between)?;
         self.progress.shallow -= i64::try_from(moved).unwrap_or(i64::MAX);
+        if self.deepened == START && last.is_none() {
+            // These were all, whatever was counted.
+            self.progress.shallow = 0;
+        }
         self.deepened = last.unwrap_or(START);
         Ok(())
     }
@@ -225,12 +232,12 @@ pub(super) const UNKNOWN: &str = "SELECT id, integration_id, gateway_key FROM pa
 pub(super) const SETTLED: &str = "SELECT payment_id FROM shallow_key WHERE place = ?1 \
      UNION ALL SELECT payment_id FROM deep_key WHERE place = ?1";
 
-const ADD: &str = "INSERT INTO shallow_key (place, payment_id) VALUES (?1, ?2)";
+const ADD: &str = "INSERT OR IGNORE INTO shallow_key (place, payment_id) VALUES (?1, ?2)";
 
 pub(super) const LAST_OF_STEP: &str = "SELECT place, payment_id FROM shallow_key WHERE (place, payment_id) > (?1, ?2) \
      ORDER BY place, payment_id LIMIT 1 OFFSET ?3";
 
-pub(super) const DEEPEN: &str = "INSERT INTO deep_key SELECT place, payment_id FROM shallow_key \
+pub(super) const DEEPEN: &str = "INSERT OR IGNORE INTO deep_key SELECT place, payment_id FROM shallow_key \
      WHERE (place, payment_id) > (?1, ?2) AND (place, payment_id) <= (?3, ?4) ORDER BY place, payment_id";
 
 pub(super) const LEAVE: &str =
@@ -248,43 +255,37 @@ pub(super) fn payments(
         .prepare_cached("SELECT id FROM integration WHERE ?1 IS NULL OR name = ?1")?
         .query_map([integration], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut settled = snapshot.prepare_cached(SETTLED)?;
-    let mut has = snapshot.prepare_cached(HAS)?;
-    let mut fresh = snapshot.prepare_cached(FRESH)?;
-    let mut found = Vec::new();
+    let fresh: Vec<Entry> = snapshot
+        .prepare_cached(FRESH)?
+        .query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let (mut settled, mut has) = (snapshot.prepare_cached(SETTLED)?, snapshot.prepare_cached(HAS)?);
+    let mut found = BTreeSet::new();
     for integration in integrations {
-        let there: Vec<i64> =
-            settled.query_map([place(integration, key)], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        for payment in there {
+        found.extend(fresh.iter().filter(|(whose, _)| *whose == integration).map(|(_, payment)| *payment));
+        for payment in settled.query_map([place(integration, key)], |row| row.get(0))? {
+            let payment = payment?;
             if has.exists(params![payment, integration, key])? {
-                found.push(payment);
+                found.insert(payment);
             }
         }
-        fresh.query_map(params![integration, key], |row| row.get(0))?.try_for_each(|payment| {
-            let payment = payment?;
-            if !found.contains(&payment) {
-                found.push(payment);
-            }
-            Ok::<_, rusqlite::Error>(())
-        })?;
     }
-    found.sort_unstable();
-    Ok(found)
+    Ok(found.into_iter().collect())
 }
 
 /// Whether this payment has that key.
 const HAS: &str = "SELECT 1 FROM payment WHERE id = ?1 AND integration_id = ?2 AND gateway_key = ?3";
 
-/// The payments with a key that has not settled, or is about to.
-pub(super) const FRESH: &str = "SELECT id FROM payment NOT INDEXED WHERE id > (SELECT settled FROM key_progress) \
-     AND integration_id = ?1 AND gateway_key = ?2";
+/// The payments with a key that has not settled, or is among those that are moving: some of these are settled, too.
+pub(super) const FRESH: &str = "SELECT integration_id, id FROM payment NOT INDEXED \
+     WHERE id > (SELECT settled FROM key_progress) AND gateway_key = ?1";
 
 /// Every payment must be found once by its key, and no other.
 pub(super) fn verify(connection: &Connection, found: &mut Verification) -> rusqlite::Result<()> {
     let mut keys = Keys::default();
     keys.catch_up(connection)?;
     let (mut settled, mut has) = (connection.prepare(SETTLED)?, connection.prepare(HAS)?);
-    let mut of_payments = 0;
+    let (mut of_payments, mut is_readable) = (0, true);
     let mut payments = connection.prepare(UNKNOWN)?;
     let mut payments = payments.query([0])?;
     while let Some(row) = payments.next()? {
@@ -294,6 +295,7 @@ pub(super) fn verify(connection: &Connection, found: &mut Verification) -> rusql
             Ok(key) => key,
             Err(error) => {
                 fault(unreadable(row, &error));
+                is_readable = false;
                 continue;
             }
         };
@@ -310,13 +312,14 @@ pub(super) fn verify(connection: &Connection, found: &mut Verification) -> rusql
             }
         }
     }
-    let entries: i64 = connection.query_row(
-        "SELECT (SELECT count(*) FROM shallow_key) + (SELECT count(*) FROM deep_key)",
-        [],
-        |row| row.get(0),
-    )?;
-    if entries != of_payments {
-        let what = format!("the index of keys has {entries} entries instead of {of_payments}");
+    let layers = "SELECT (SELECT count(*) FROM shallow_key), (SELECT count(*) FROM deep_key)";
+    let (shallow, deep): (i64, i64) = connection.query_row(layers, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if is_readable && shallow + deep != of_payments {
+        let what = format!("the index of keys has {} entries instead of {of_payments}", shallow + deep);
+        found.fault(Check::Keys, None, what);
+    }
+    if shallow != keys.progress.shallow {
+        let what = format!("the shallow layer has {shallow} keys, not {} as was counted", keys.progress.shallow);
         found.fault(Check::Keys, None, what);
     }
     Ok(())

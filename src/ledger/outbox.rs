@@ -88,7 +88,7 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
 }
 
 /// The number of the next letter: no other has had it.
-const NUMBER: &str = "(SELECT max(last, coalesce((SELECT max(id) FROM outbox), 0)) + 1 FROM withdrawn_letter)";
+const NUMBER: &str = "(SELECT max(last, coalesce((SELECT max(id) FROM outbox), 0)) + 1 FROM deleted_letter)";
 
 pub(super) fn write_statement() -> String {
     format!(

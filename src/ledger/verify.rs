@@ -1,5 +1,6 @@
-//! Does the ledger still say what was written? The file, its references, its guards, the chain of events and the
-//! payments folded from them again. Reads only, from one snapshot, row after row: memory does not grow with the ledger.
+//! Does the ledger still say what was written? The file, its references, its guards, the index of keys, the chain of
+//! events and the payments folded from them again. Reads only, from one snapshot, row after row: memory does not grow with
+//! the ledger.
 //!
 //! The definitions are those by which the ledger is written: `chain::link`, `rows::event` and `Payment::fold`.
 
@@ -24,7 +25,7 @@ pub enum Check {
     File,
     /// Does every row refer to rows that are there?
     References,
-    /// Are the triggers in place that keep events from being changed?
+    /// Are the triggers in place that keep events from being changed, and letters' numbers from being given twice?
     Guards,
     /// Is every payment found by its key, and by that of no other?
     Keys,

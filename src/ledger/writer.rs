@@ -55,7 +55,8 @@ pub(super) struct Tally {
     pub(super) bytes: u64,
 }
 
-/// What the writer remembers between works. Forgotten whenever a transaction fails or another process has written.
+/// What the writer remembers between works. Forgotten whenever a transaction fails or another process has written; what
+/// is known of keys outlives the latter, and the rest is read.
 #[derive(Default)]
 struct Memory {
     /// SQLite's count of what other processes have written.
@@ -337,18 +338,18 @@ impl Desk<'_> {
 
     /// Applies `works` in one transaction that is on disk when this returns `Ok`, and has left no trace otherwise.
     fn commit(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+        self.whereabouts.check()?;
+        // The statements that stay ready borrow the connection, too; nobody opens a second transaction.
+        let transaction = Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
         let woken = self.memory.woken;
-        let result = self.apply(works);
+        let result = self.apply(works, transaction);
         if result.is_err() {
             self.memory = Memory { woken, ..Memory::default() };
         }
         result
     }
 
-    fn apply(&mut self, works: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
-        self.whereabouts.check()?;
-        // The statements that stay ready borrow the connection, too; nobody opens a second transaction.
-        let transaction = Transaction::new_unchecked(self.connection, TransactionBehavior::Immediate)?;
+    fn apply(&mut self, works: &mut [Box<dyn Work>], transaction: Transaction<'_>) -> rusqlite::Result<()> {
         // Read inside the transaction: from here on nobody else writes.
         let foreign = transaction.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.memory.foreign != foreign {

@@ -183,12 +183,12 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE UNIQUE INDEX outbox_by_run ON outbox (run_id, notice, recipient) WHERE run_id IS NOT NULL;
 CREATE INDEX outbox_by_due ON outbox (due) WHERE state = 'waiting';
-CREATE TABLE withdrawn_letter (
+CREATE TABLE deleted_letter (
     last INTEGER NOT NULL -- the highest number of a letter whose row is gone
 ) STRICT;
-INSERT INTO withdrawn_letter VALUES (0);
-CREATE TRIGGER letter_is_withdrawn AFTER DELETE ON outbox
-BEGIN UPDATE withdrawn_letter SET last = max(last, old.id); END;
+INSERT INTO deleted_letter VALUES (0);
+CREATE TRIGGER letter_is_deleted AFTER DELETE ON outbox
+BEGIN UPDATE deleted_letter SET last = max(last, old.id); END;
 
 -- What does not add up, open until resolved. It is about a payment, an expectation, or a whole integration; `subject`
 -- tells apart what else may be found several times of one of these.

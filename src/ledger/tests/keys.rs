@@ -155,6 +155,34 @@ fn keys_move_through_all_layers_and_memory_stays_small() {
 }
 
 #[tokio::test]
+async fn the_writer_lets_keys_settle_and_one_that_cannot_be_read_is_in_nobodys_way() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    let many = "WITH RECURSIVE number (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n <= 8192) \
+                INSERT INTO payment (integration_id, gateway_key, currency, mode, status, trust, posted, first_seen, \
+                last_changed, poll_pace, poll_attempt, poll_since) SELECT 1, iif(n = 2, x'00', randomblob(16)), 'USD', \
+                'live', 'paid', 'confirmed', 'current', 0, 0, 'confirm', 0, 0 FROM number";
+    house.foreign().execute(many, []).unwrap();
+    assert_eq!(house.post(2, "Paid", at(1)).await, Outcome::Opened);
+    let settled = house.ask::<i64>("SELECT count(*) FROM shallow_key");
+    assert_eq!(settled, Some(256));
+    for payment in [1, 2] {
+        assert_eq!(house.post(payment, "Paid", at(2)).await, Outcome::Repeated);
+        assert_eq!(house.story(payment).known.payment.key, key(payment));
+    }
+    assert!(
+        house
+            .ledger
+            .reader()
+            .verify(Scope::Whole)
+            .unwrap()
+            .flaws
+            .iter()
+            .any(|flaw| flaw.check == Check::Keys && flaw.row == Some(("payment".to_owned(), 2)))
+    );
+}
+
+#[tokio::test]
 async fn a_key_that_shares_its_place_with_another_is_told_apart() {
     let house = House::new();
     house.post(1, "Paid", at(0)).await;

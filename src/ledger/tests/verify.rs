@@ -116,7 +116,9 @@ async fn a_key_that_leads_to_no_payment_or_to_two_is_named() {
     for (tampering, row) in [
         ("UPDATE payment SET gateway_key = (SELECT gateway_key FROM payment WHERE id = 1) WHERE id = 2", Some(1)),
         ("UPDATE key_progress SET settled = 2, settling = 2", Some(1)),
+        ("UPDATE payment SET gateway_key = x'00' WHERE id = 2", Some(2)),
         ("INSERT INTO shallow_key VALUES (7, 1)", None),
+        ("UPDATE key_progress SET shallow = 1", None),
     ] {
         let found = after(tampering).await;
         let row = row.map(|id| ("payment", id));
