@@ -87,17 +87,13 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
     Ok(())
 }
 
-/// The number of the next letter: no other has had it.
-const NUMBER: &str = "(SELECT max(last, coalesce((SELECT max(id) FROM outbox), 0)) + 1 FROM deleted_letter)";
+/// The highest number that a letter has ever had.
+pub(super) const LAST: &str = "SELECT max(last, coalesce((SELECT max(id) FROM outbox), 0)) FROM deleted_letter";
 
-pub(super) fn write_statement() -> String {
-    format!(
-        "INSERT INTO outbox (id, payment_id, notice, recipient, state, written, due) \
-         VALUES ({NUMBER}, ?1, ?2, ?3, 'waiting', ?4, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET \
-         state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL, \
-         retried = NULL, tries_before = 0 WHERE state = 'withdrawn'"
-    )
-}
+pub(super) const WRITE: &str = "INSERT INTO outbox (id, payment_id, notice, recipient, state, written, due) \
+     VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?6) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET \
+     state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL, \
+     retried = NULL, tries_before = 0 WHERE state = 'withdrawn'";
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
 /// again, unless it was withdrawn. Of a payment that is new nobody was told anything.
@@ -118,7 +114,9 @@ pub(super) fn write(
         }
     }
     for (notice, recipient) in letters {
+        let number = desk.next_letter()?;
         let written = desk.statements.letter.execute(params![
+            number,
             payment,
             notice.kind.code(),
             recipient,
@@ -134,12 +132,13 @@ pub(super) fn write(
 
 /// Writes the letter of a run to each recipient. Returns how many.
 pub(super) fn report(desk: &mut Desk<'_>, run: i64, recipients: &[String], now: Timestamp) -> rusqlite::Result<usize> {
-    let mut insert = desk.connection.prepare_cached(&format!(
+    let mut insert = desk.connection.prepare_cached(
         "INSERT INTO outbox (id, run_id, notice, recipient, state, written, due) \
-         VALUES ({NUMBER}, ?1, ?2, ?3, 'waiting', ?4, ?4)"
-    ))?;
+         VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5)",
+    )?;
     let letters = recipients.iter().try_fold(0, |letters, recipient| {
-        Ok::<_, rusqlite::Error>(letters + insert.execute(params![run, REPORT, recipient, millis(now)])?)
+        let number = desk.next_letter()?;
+        Ok::<_, rusqlite::Error>(letters + insert.execute(params![number, run, REPORT, recipient, millis(now)])?)
     })?;
     desk.wake_mailer();
     Ok(letters)

@@ -34,7 +34,7 @@ impl<'c> Statements<'c> {
             plan: ready(polls::PLAN)?,
             log: ready(polls::LOG)?,
             log_again: ready(polls::LOG_AGAIN)?,
-            letter: ready(&outbox::write_statement())?,
+            letter: ready(outbox::WRITE)?,
             paid: ready(&traces::paid_statement())?,
         })
     }

@@ -19,7 +19,7 @@ use super::keys::Keys;
 use super::rows::StoredKey;
 use super::statements::Statements;
 use super::whereabouts::Whereabouts;
-use super::{Admission, LedgerError, QuarantineLimits};
+use super::{Admission, LedgerError, QuarantineLimits, outbox};
 use crate::domain::IntegrationName;
 
 /// How many works share one commit at most: enough to make fsync cheap, few enough to keep the first one's wait short.
@@ -63,6 +63,8 @@ struct Memory {
     foreign: i64,
     head: Option<Link>,
     integrations: HashMap<IntegrationName, i64>,
+    /// The highest number that a letter has ever had.
+    letter: Option<i64>,
     keys: Keys,
     quarantined: HashMap<i64, Tally>,
     woken: Woken,
@@ -131,6 +133,16 @@ impl<'c> Desk<'c> {
     /// A payment was written that was looked for in vain.
     pub(super) fn opened(&mut self, integration: i64, key: &StoredKey<'_>, id: i64) {
         self.memory.keys.add(integration, key, id);
+    }
+
+    /// A number that no letter has had.
+    pub(super) fn next_letter(&mut self) -> rusqlite::Result<i64> {
+        let last = match self.memory.letter {
+            Some(last) => last,
+            None => self.connection.prepare_cached(outbox::LAST)?.query_row([], |row| row.get(0))?,
+        };
+        self.memory.letter = Some(last + 1);
+        Ok(last + 1)
     }
 
     /// How much may wait in quarantine.
