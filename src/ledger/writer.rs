@@ -25,9 +25,13 @@ use crate::domain::IntegrationName;
 /// How many works share one commit at most: enough to make fsync cheap, few enough to keep the first one's wait short.
 const GROUP: usize = 256;
 
-/// How many pages the write-ahead log grows by before they are folded into the ledger: enough that a page that changes
-/// in every commit is folded once for many, few enough that nobody waits long.
-pub(super) const CHECKPOINT: u32 = 1000;
+/// How many works are committed before the write-ahead log is folded into the ledger: few enough that nobody waits long
+/// for it, as so many change no more than a few hundred pages.
+pub(super) const FOLDED: usize = 1000;
+
+/// How many pages the log grows by before it is folded all the same. Where each work has a commit of its own, the same
+/// pages come again and again, and are folded once.
+pub(super) const CHECKPOINT: u32 = 4000;
 
 /// Where the writer sits. A work may use all of it while its transaction is open.
 pub(super) struct Desk<'c> {
@@ -39,13 +43,15 @@ pub(super) struct Desk<'c> {
     whereabouts: Whereabouts,
 }
 
-/// How far the write-ahead log has grown, in pages.
+/// How far the write-ahead log has grown.
 #[derive(Default)]
 struct Log {
-    /// As of the last commit; it begins anew when all of it is folded.
+    /// In pages, as of the last commit; it begins anew when all of it is folded.
     pages: Arc<AtomicU32>,
-    /// As of the last time it was folded.
+    /// The same, as of the last time it was folded.
     folded: u32,
+    /// In works, since then.
+    works: usize,
 }
 
 /// How many posts and bytes of an integration are in quarantine.
@@ -286,6 +292,7 @@ impl Writer {
 fn run(mut desk: Desk<'_>, mut works: mpsc::Receiver<Box<dyn Work>>, bells: &Bells, counts: &Counts) {
     let mut group = Vec::with_capacity(GROUP);
     while works.blocking_recv_many(&mut group, GROUP) > 0 {
+        desk.log.works += group.len();
         desk.write_group(&mut group, counts);
         let woken = std::mem::take(&mut desk.memory.woken);
         if woken.poller {
@@ -339,10 +346,11 @@ impl Desk<'_> {
         if pages < self.log.folded {
             self.log.folded = 0;
         }
-        if pages - self.log.folded < CHECKPOINT {
+        let grown = pages - self.log.folded;
+        if grown < CHECKPOINT && (grown == 0 || self.log.works < FOLDED) {
             return;
         }
-        self.log.folded = pages;
+        (self.log.folded, self.log.works) = (pages, 0);
         if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "PASSIVE") {
             tracing::debug!(%error, "the write-ahead log stays beside the ledger");
         }
