@@ -26,11 +26,11 @@ use crate::domain::IntegrationName;
 const GROUP: usize = 256;
 
 /// How many works are committed before the write-ahead log is folded into the ledger: few enough that nobody waits long
-/// for it, as so many change no more than a few hundred pages.
+/// for it, as so many new payments change no more than a few hundred pages.
 pub(super) const FOLDED: usize = 1000;
 
 /// How many pages the log grows by before it is folded all the same. Where each work has a commit of its own, the same
-/// pages come again and again, and are folded once.
+/// pages come again and again, and are folded once. News of old payments, each on pages of its own, is folded by this.
 pub(super) const CHECKPOINT: u32 = 4000;
 
 /// Where the writer sits. A work may use all of it while its transaction is open.
