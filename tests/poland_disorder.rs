@@ -109,10 +109,10 @@ impl Life {
         }
         self.findings += decision.findings.len();
         self.outcomes.push(decision.outcome);
-        let (payment, plan) = (decision.payment, decision.plan);
+        let (payment, plan, unconfirmed_at) = (decision.payment, decision.plan, decision.unconfirmed_at);
         let before = self.known.as_ref().and_then(|known| known.proven);
         let proven = if payment.trust == Trust::Confirmed { Some(payment.status) } else { before };
-        self.known = Some(Known { payment, proven, plan });
+        self.known = Some(Known { payment, proven, plan, unconfirmed_at });
     }
 
     fn payment(&self) -> &Payment {

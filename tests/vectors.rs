@@ -254,7 +254,7 @@ fn accept_status_update(vector: &Vector, must: &str) {
         }
         "accept, record, do not change state, alert" => {
             let payment = opened(Status::Pending);
-            let known = Known { payment, proven: None, plan: PollPlan::none(now()) };
+            let known = Known { payment, proven: None, plan: PollPlan::none(now()), unconfirmed_at: None };
             let decision = Payment::decide(Some(&known), &seen, &terms());
             assert_eq!((seen.status, decision.outcome), (Status::Unknown, Outcome::Unrecognised), "{note}");
             assert!(decision.outcome.is_event() && !decision.findings.is_empty(), "{note}");

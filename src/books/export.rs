@@ -265,7 +265,7 @@ mod tests {
 
     fn known(payment: Payment, proven: Option<Status>) -> Known {
         let plan = PollPlan::none(payment.first_seen);
-        Known { payment, proven, plan }
+        Known { payment, proven, plan, unconfirmed_at: None }
     }
 
     fn refunded(when: &str) -> Payment {

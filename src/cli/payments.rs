@@ -140,6 +140,7 @@ fn tell(story: &Story) {
         ("first seen", stamp(payment.first_seen)),
         ("last changed", stamp(payment.last_changed)),
         ("next poll", text(story.known.plan.due.map(stamp))),
+        ("unconfirmed letter", text(story.known.unconfirmed_at.map(stamp))),
     ] {
         if value != "-" {
             facts.row([name.into(), value]);
@@ -234,6 +235,7 @@ pub(super) fn of_payment(payment: &Payment) -> Value {
 fn of_story(story: &Story) -> Value {
     let mut object = of_payment(&story.known.payment);
     object["next_poll"] = json!(story.known.plan.due.map(stamp));
+    object["unconfirmed_letter"] = json!(story.known.unconfirmed_at.map(stamp));
     object["events"] = story
         .events
         .iter()

@@ -1,6 +1,6 @@
 //! What follows from one observation: what it was, the payment afterwards, whom to ask, whom to tell, what is odd.
 
-use super::{Class, Finding, Notice, NoticeKind, Payment, PollPlan};
+use super::{Class, Finding, Notice, NoticeKind, Payment, PollPlan, Timestamp};
 
 /// What an observation turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Decision {
     pub payment: Payment,
     /// When to ask the gateway next.
     pub plan: PollPlan,
+    /// When to tell the merchant that the claim is still unconfirmed. Changes only together with the payment.
+    pub unconfirmed_at: Option<Timestamp>,
     /// Letters not yet sent about these claims are void.
     pub withdrawn: Vec<NoticeKind>,
     /// What to tell the merchant.
@@ -66,11 +68,4 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// Findings of these classes about this payment are settled by it.
     pub settled: &'static [Class],
-}
-
-impl Decision {
-    /// That, and nothing that anybody would have to be told.
-    pub(super) const fn quiet(outcome: Outcome, payment: Payment, plan: PollPlan) -> Self {
-        Self { outcome, payment, plan, withdrawn: Vec::new(), notices: Vec::new(), findings: Vec::new(), settled: &[] }
-    }
 }

@@ -17,6 +17,8 @@ pub struct Known {
     pub proven: Option<Status>,
     /// When the gateway is to be asked about it.
     pub plan: PollPlan,
+    /// When the merchant is to be told that nobody has confirmed what is claimed.
+    pub unconfirmed_at: Option<Timestamp>,
 }
 
 /// The first word of a payment.
@@ -33,8 +35,9 @@ pub(super) fn open(seen: &Observation, terms: &Terms) -> Decision {
                 plan_after_claim(&payment, None, unrecognised || !seen.channel.is_post(), terms, seen.at)
             }
         },
+        unconfirmed_at: unconfirmed_at(&payment, terms, seen.at),
         withdrawn: Vec::new(),
-        notices: notices_of_claim(&payment, terms, seen.at),
+        notices: notices_of_claim(&payment, terms),
         findings: if unrecognised { vec![unknown_word(seen)] } else { Vec::new() },
         settled: &[],
         payment,
@@ -50,7 +53,7 @@ impl Known {
 
     /// The shop says that it has begun this payment. We know.
     pub(super) fn hear_shop(&self) -> Decision {
-        Decision::quiet(Outcome::Agreed, self.payment.clone(), self.plan)
+        self.quiet(Outcome::Agreed, self.payment.clone(), self.plan)
     }
 
     /// Somebody posted an authentic message about this payment.
@@ -59,7 +62,7 @@ impl Known {
         let differences = before.facts.differences(&seen.facts);
         let unchanged = |outcome, plan| {
             let payment = if differences.is_empty() { before.completed(seen) } else { before.clone() };
-            Decision::quiet(outcome, payment, plan)
+            self.quiet(outcome, payment, plan)
         };
         let ask_now = || plan_after_claim(before, Some(&self.plan), true, terms, now);
         if !differences.is_empty() {
@@ -85,8 +88,9 @@ impl Known {
                 Decision {
                     outcome: Outcome::Moved,
                     plan: plan_after_claim(&payment, Some(&self.plan), false, terms, now),
+                    unconfirmed_at: unconfirmed_at(&payment, terms, now),
                     withdrawn: vec![NoticeKind::Unconfirmed(before.status)],
-                    notices: notices_of_claim(&payment, terms, now),
+                    notices: notices_of_claim(&payment, terms),
                     findings: paid_late(before.status, seen.status),
                     settled: &[],
                     payment,
@@ -115,7 +119,7 @@ impl Known {
             };
             let outcome = if verdict == Seen::Unknown { Outcome::Unrecognised } else { Outcome::Regressed };
             let findings = std::iter::once(finding).chain(last).collect();
-            return Decision { findings, ..Decision::quiet(outcome, before.clone(), plan) };
+            return Decision { findings, ..self.quiet(outcome, before.clone(), plan) };
         }
 
         let retracted = verdict == Seen::Regress;
@@ -125,7 +129,7 @@ impl Known {
             // The claim came while the question was under way: the answer is older and says nothing of it.
             let spent = PollPlan { due: None, asked: Some(now), ..self.plan };
             let plan = plan_after_claim(before, Some(&spent), true, terms, now);
-            return Decision::quiet(Outcome::Agreed, before.clone(), plan);
+            return self.quiet(Outcome::Agreed, before.clone(), plan);
         }
         let differences = before.facts.differences(&seen.facts);
         let other_facts = !differences.is_empty();
@@ -135,7 +139,7 @@ impl Known {
             return Decision {
                 findings: last.into_iter().collect(),
                 settled: &[Class::StatusMismatch],
-                ..Decision::quiet(Outcome::Agreed, before.clone(), plan)
+                ..self.quiet(Outcome::Agreed, before.clone(), plan)
             };
         }
 
@@ -162,19 +166,34 @@ impl Known {
             (false, false) => (None, Condition::UnlessReported(payment.status)),
         };
         if let Some(condition) = correct {
-            notices.push(Notice { kind: NoticeKind::Corrected(payment.status), due: now, condition });
+            notices.push(Notice { kind: NoticeKind::Corrected(payment.status), condition });
         }
         if terms.notify_on.contains(&payment.status) {
-            notices.push(Notice { kind: NoticeKind::Reached(payment.status), due: now, condition });
+            notices.push(Notice { kind: NoticeKind::Reached(payment.status), condition });
         }
         Decision {
             outcome,
             plan: terms.schedule.watch(&payment.key, payment.status, payment.trust, Some(now), now),
+            unconfirmed_at: None,
             withdrawn,
             notices,
             findings,
             settled: settled_by(payment.status),
             payment,
+        }
+    }
+
+    /// That, and nothing that anybody would have to be told.
+    const fn quiet(&self, outcome: Outcome, payment: Payment, plan: PollPlan) -> Decision {
+        Decision {
+            outcome,
+            payment,
+            plan,
+            unconfirmed_at: self.unconfirmed_at,
+            withdrawn: Vec::new(),
+            notices: Vec::new(),
+            findings: Vec::new(),
+            settled: &[],
         }
     }
 
@@ -216,21 +235,22 @@ fn plan_after_claim(payment: &Payment, plan: Option<&PollPlan>, odd: bool, terms
     }
 }
 
-/// What the merchant is told of a state that only a post vouches for.
-fn notices_of_claim(payment: &Payment, terms: &Terms, now: Timestamp) -> Vec<Notice> {
-    let status = payment.status;
-    if !terms.notify_on.contains(&status) {
-        return Vec::new();
-    }
-    let notice = |kind, due| vec![Notice { kind, due, condition: Condition::Always }];
-    match (payment.trust, terms.announce) {
-        (Trust::Unconfirmable | Trust::Confirmed, _) => notice(NoticeKind::Reached(status), now),
-        (Trust::Reported, Announce::Reported) => notice(NoticeKind::Reported(status), now),
-        (Trust::Reported, Announce::Confirmed) if status.wants_confirmation() => {
-            notice(NoticeKind::Unconfirmed(status), now + terms.announce_after)
-        }
-        (Trust::Reported, Announce::Confirmed) => Vec::new(),
-    }
+/// What the merchant is told at once of a state that the gateway was not asked about.
+fn notices_of_claim(payment: &Payment, terms: &Terms) -> Vec<Notice> {
+    let kind = match (payment.trust, terms.announce) {
+        _ if !terms.notify_on.contains(&payment.status) => None,
+        (Trust::Unconfirmable | Trust::Confirmed, _) => Some(NoticeKind::Reached(payment.status)),
+        (Trust::Reported, Announce::Reported) => Some(NoticeKind::Reported(payment.status)),
+        (Trust::Reported, Announce::Confirmed) => None,
+    };
+    kind.map(|kind| Notice { kind, condition: Condition::Always }).into_iter().collect()
+}
+
+/// When the merchant is told of a claim that nobody has confirmed by then, if not at once.
+fn unconfirmed_at(payment: &Payment, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+    let waits = payment.is_unproven() && terms.announce == Announce::Confirmed;
+    let wanted = terms.notify_on.contains(&payment.status) && !terms.recipients.is_empty();
+    (waits && wanted).then(|| now + terms.announce_after)
 }
 
 /// The post and the gateway, or two posts, disagree on `field`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Status, Timestamp};
+use super::Status;
 
 /// Why a letter is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,6 @@ pub enum Condition {
 pub struct Notice {
     /// Why.
     pub kind: NoticeKind,
-    /// Not before this instant. Until then the letter may still be withdrawn.
-    pub due: Timestamp,
     /// To whom of the recipients.
     pub condition: Condition,
 }

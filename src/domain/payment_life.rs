@@ -89,7 +89,7 @@ impl Life {
         let payment = decision.payment.clone();
         let before = self.known.take().and_then(|known| known.proven);
         let proven = if payment.trust == Trust::Confirmed { Some(payment.status) } else { before };
-        self.known = Some(Known { payment, proven, plan: decision.plan });
+        self.known = Some(Known { payment, proven, plan: decision.plan, unconfirmed_at: decision.unconfirmed_at });
         decision
     }
 

@@ -161,6 +161,7 @@ proptest! {
             if let Some(before) = before.filter(|_| !decision.outcome.is_event()) {
                 prop_assert_eq!(&before.payment, after);
             }
+            prop_assert!(decision.unconfirmed_at.is_none() || after.is_unproven());
             if confirmable && after.is_unproven() && decision.plan.due.is_none() {
                 prop_assert!(said, "{:?}", decision);
             }

@@ -160,20 +160,12 @@ fn a_claim_of_the_same_millisecond_as_the_question_is_not_refuted_by_its_answer(
 fn a_poll_confirms_and_only_then_is_paid_announced() {
     let mut life = Life::new();
     let claim = life.post(Status::Paid);
-    let unconfirmed = Notice {
-        kind: NoticeKind::Unconfirmed(Status::Paid),
-        due: start() + 15 * MINUTE,
-        condition: Condition::Always,
-    };
-    assert_eq!(claim.notices, [unconfirmed]);
+    assert_eq!((claim.notices, claim.unconfirmed_at), (Vec::new(), Some(start() + 15 * MINUTE)));
     let decision = life.poll(Status::Paid);
     assert_eq!((decision.outcome, life.stands()), (Outcome::Confirmed, (Status::Paid, Trust::Confirmed)));
-    assert_eq!(decision.withdrawn, [NoticeKind::Unconfirmed(Status::Paid)]);
-    let reached = Notice {
-        kind: NoticeKind::Reached(Status::Paid),
-        due: start() + MINUTE,
-        condition: Condition::UnlessReported(Status::Paid),
-    };
+    assert_eq!((decision.withdrawn, decision.unconfirmed_at), (vec![NoticeKind::Unconfirmed(Status::Paid)], None));
+    let reached =
+        Notice { kind: NoticeKind::Reached(Status::Paid), condition: Condition::UnlessReported(Status::Paid) };
     assert_eq!(decision.notices, [reached]);
     assert_eq!((decision.plan.due, decision.plan.asked), (None, Some(start() + MINUTE)));
     assert_eq!((decision.payment.first_seen, decision.payment.last_changed), (start(), start() + MINUTE));
@@ -220,11 +212,8 @@ fn a_claim_the_gateway_does_not_confirm_is_taken_back_and_corrected_for_those_to
         [NoticeKind::Unconfirmed(Status::Paid), NoticeKind::Reported(Status::Paid)],
         "what has not gone out is withdrawn"
     );
-    let corrected = Notice {
-        kind: NoticeKind::Corrected(Status::Created),
-        due: start() + MINUTE,
-        condition: Condition::IfToldMore(Status::Created),
-    };
+    let corrected =
+        Notice { kind: NoticeKind::Corrected(Status::Created), condition: Condition::IfToldMore(Status::Created) };
     assert_eq!(decision.notices, [corrected]);
     assert_eq!((classes(&decision), &*decision.findings[0].found), (vec![Class::ContradictingPost], "status paid"));
 }
@@ -291,7 +280,7 @@ fn a_button_sale_is_announced_at_once_and_never_asked_about() {
     let mut life = Life::under(Terms { confirmable: false, ..terms() });
     let decision = life.hear(&button_sale("25.00"));
     assert_eq!(life.stands(), (Status::Paid, Trust::Unconfirmable));
-    let letter = Notice { kind: NoticeKind::Reached(Status::Paid), due: start(), condition: Condition::Always };
+    let letter = Notice { kind: NoticeKind::Reached(Status::Paid), condition: Condition::Always };
     assert_eq!((decision.notices, decision.plan.due), (vec![letter], None));
     assert_eq!(life.hear(&button_sale("25.00")).outcome, Outcome::Repeated);
     let contradiction = life.hear(&button_sale("26.00"));
@@ -302,15 +291,17 @@ fn a_button_sale_is_announced_at_once_and_never_asked_about() {
 #[test]
 fn who_wants_reports_hears_of_the_claim_at_once_and_of_its_confirmation_only_if_not_told() {
     let mut life = Life::under(Terms { announce: Announce::Reported, ..terms() });
-    let claim = Notice { kind: NoticeKind::Reported(Status::Paid), due: start(), condition: Condition::Always };
-    assert_eq!(life.post(Status::Paid).notices, [claim]);
+    let claim = Notice { kind: NoticeKind::Reported(Status::Paid), condition: Condition::Always };
+    let decision = life.post(Status::Paid);
+    assert_eq!((decision.notices, decision.unconfirmed_at), (vec![claim], None));
     assert_eq!(life.poll(Status::Paid).notices[0].condition, Condition::UnlessReported(Status::Paid));
 }
 
 #[test]
 fn only_states_the_merchant_asked_for_make_letters() {
     let mut life = Life::under(Terms { notify_on: vec![Status::Refunded], ..terms() });
-    assert!(life.post(Status::Paid).notices.is_empty());
+    let claim = life.post(Status::Paid);
+    assert_eq!((claim.notices, claim.unconfirmed_at), (Vec::new(), None));
     assert!(life.poll(Status::Paid).notices.is_empty());
     assert_eq!(kinds(&life.poll(Status::Refunded)), [NoticeKind::Reached(Status::Refunded)]);
 }
@@ -318,7 +309,8 @@ fn only_states_the_merchant_asked_for_make_letters() {
 #[test]
 fn an_unpaid_state_is_announced_only_by_the_gateway() {
     let mut life = Life::under(Terms { notify_on: vec![Status::Created], ..terms() });
-    assert!(life.post(Status::Created).notices.is_empty());
+    let claim = life.post(Status::Created);
+    assert_eq!((claim.notices, claim.unconfirmed_at), (Vec::new(), None));
     assert_eq!(kinds(&life.poll(Status::Created)), [NoticeKind::Reached(Status::Created)]);
 }
 
@@ -328,7 +320,14 @@ fn a_further_claim_replaces_the_letter_about_the_one_before() {
     life.post(Status::AwaitingDelivery);
     let decision = life.post(Status::Paid);
     assert_eq!(decision.withdrawn, [NoticeKind::Unconfirmed(Status::AwaitingDelivery)]);
-    assert_eq!(decision.notices[0].due, start() + 16 * MINUTE);
+    assert_eq!(decision.unconfirmed_at, Some(start() + 16 * MINUTE));
+    assert_eq!(life.post(Status::Paid).unconfirmed_at, decision.unconfirmed_at, "said again it is not younger");
+}
+
+#[test]
+fn nobody_waits_to_tell_nobody_of_a_claim() {
+    let mut life = Life::under(Terms { recipients: Vec::new(), ..terms() });
+    assert_eq!(life.post(Status::Paid).unconfirmed_at, None);
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod sweep;
 mod ties;
 mod told_days;
 mod traces;
+mod unconfirmed;
 mod verify;
 mod whereabouts;
 mod writer;
@@ -331,6 +332,7 @@ impl Ledger {
     pub async fn clock_set_back(&self, by: Duration, now: Timestamp) -> Result<(), LedgerError> {
         let move_along = move |desk: &mut Desk<'_>| {
             polls::move_along(desk, by, now)?;
+            unconfirmed::move_along(desk, by, now)?;
             outbox::move_along(desk, by, now)
         };
         self.writer.write(Admission::Wait, move_along).await

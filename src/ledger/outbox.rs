@@ -12,10 +12,34 @@ use super::letter::{About, Attempt, Letter, LetterState, REPORT, Topic};
 use super::rows::{self, millis};
 use super::runs::{self, Reported};
 use super::writer::Desk;
-use super::{Admission, Ledger, LedgerError};
+use super::{Admission, Ledger, LedgerError, unconfirmed};
 use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
 
 impl Ledger {
+    /// The letters to send at `now`, the oldest first, at most `limit`, and when the next one after them is due. Claims
+    /// that nobody has confirmed in time get theirs first.
+    ///
+    /// # Errors
+    /// The ledger could not be read or written; look again later.
+    pub async fn due_letters(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Letter>, Option<Timestamp>), LedgerError> {
+        loop {
+            let read = move |connection: &Connection| {
+                let next = [next_due(connection, now)?, unconfirmed::next_due(connection, now)?];
+                let letters = (due(connection, now, limit)?, next.into_iter().flatten().min());
+                Ok((unconfirmed::any(connection, now)?, letters))
+            };
+            let (claims_are_due, letters) = self.reader().read(read).await?;
+            if !claims_are_due {
+                return Ok(letters);
+            }
+            self.writer.write(Admission::Wait, move |desk| unconfirmed::tell(desk, now)).await?;
+        }
+    }
+
     /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
     ///
     /// # Errors
@@ -91,7 +115,7 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
 pub(super) const LAST: &str = "SELECT max(last, coalesce((SELECT max(id) FROM outbox), 0)) FROM deleted_letter";
 
 pub(super) const WRITE: &str = "INSERT INTO outbox (id, payment_id, notice, recipient, state, written, due) \
-     VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?6) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET \
+     VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET \
      state = 'waiting', written = excluded.written, due = excluded.due, attempts = 0, settled = NULL, error = NULL, \
      retried = NULL, tries_before = 0 WHERE state = 'withdrawn'";
 
@@ -115,15 +139,9 @@ pub(super) fn write(
     }
     for (notice, recipient) in letters {
         let number = desk.next_letter()?;
-        let written = desk.statements.letter.execute(params![
-            number,
-            payment,
-            notice.kind.code(),
-            recipient,
-            millis(now),
-            millis(notice.due)
-        ])?;
-        if written > 0 && notice.due <= now + super::SOON {
+        let written =
+            desk.statements.letter.execute(params![number, payment, notice.kind.code(), recipient, millis(now)])?;
+        if written > 0 {
             desk.wake_mailer();
         }
     }
@@ -237,8 +255,7 @@ fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::
     Ok(again)
 }
 
-/// Has letters that wait for their next try, or were written by a clock that was ahead of `now`, due so much earlier. A
-/// letter that was written since the clock was set back waits out its time: it may yet be withdrawn.
+/// Has letters that wait for their next try, or were written by a clock that was ahead of `now`, due so much earlier.
 pub(super) fn move_along(desk: &mut Desk<'_>, by: Duration, now: Timestamp) -> rusqlite::Result<()> {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     desk.connection
@@ -251,7 +268,7 @@ pub(super) fn move_along(desk: &mut Desk<'_>, by: Duration, now: Timestamp) -> r
 }
 
 /// The letters due at `now`, the oldest first, at most `limit`.
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Letter>> {
+fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Letter>> {
     let mut reports: HashMap<i64, (String, Arc<Reported>)> = HashMap::new();
     let mut statement = connection.prepare_cached(&due_statement())?;
     let mut letters = statement.query(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)])?;
@@ -310,7 +327,7 @@ pub(super) fn due_statement() -> String {
 }
 
 /// When the next letter after `now` becomes due.
-pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
     connection
         .prepare_cached("SELECT min(due) FROM outbox WHERE state = 'waiting' AND due > ?1")?
         .query_row([millis(now)], |row| rows::maybe_instant(row, 0))

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 use super::{
-    Brought, Counted, Discrepancy, DiscrepancyFilter, Due, Expected, Filter, LedgerError, Letter, LetterState,
-    MoneyFilter, OldKey, OnConflict, Orders, Place, QuarantineFilter, Quarantined, ReportOrder, Scope, Settled, Slice,
-    Standing, Story, Subject, Sweep, Verification, counts, discrepancies, due, expectations, money, old_keys, outbox,
-    polls, quarantine, query, report, runs, schema, settlements, sweep, verify,
+    Brought, Counted, Discrepancy, DiscrepancyFilter, Due, Expected, Filter, LedgerError, LetterState, MoneyFilter,
+    OldKey, OnConflict, Orders, Place, QuarantineFilter, Quarantined, ReportOrder, Scope, Settled, Slice, Standing,
+    Story, Subject, Sweep, Verification, counts, discrepancies, due, expectations, money, old_keys, outbox, polls,
+    quarantine, query, report, runs, schema, settlements, sweep, verify,
 };
 use crate::domain::{Days, Expectation, IntegrationName, Known, Payment, Settlement, Timestamp};
 
@@ -77,19 +77,6 @@ impl Reader {
         (began, now): (Timestamp, Timestamp),
     ) -> Result<Vec<(Subject, Brought)>, LedgerError> {
         self.read(move |connection| sweep::brought(connection, &subjects, (began, now))).await
-    }
-
-    /// The letters to send at `now`, the oldest first, and when the next one after them is due.
-    ///
-    /// # Errors
-    /// The ledger could not be read; look again later.
-    pub async fn due_letters(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Letter>, Option<Timestamp>), LedgerError> {
-        self.read(move |connection| Ok((outbox::due(connection, now, limit)?, outbox::next_due(connection, now)?)))
-            .await
     }
 
     /// How many polls are scheduled and how many letters wait, for the status line.

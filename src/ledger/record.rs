@@ -63,14 +63,17 @@ pub(super) fn record(
     let id = match (id, &known) {
         (Some(id), Some(known)) => {
             if news {
-                update(desk, id, &known.payment, &decision)?;
+                update(desk, id, &known.payment, &decision, terms)?;
             } else if replanned {
                 polls::plan(desk, id, &decision.plan)?;
             }
             id
         }
-        _ => insert(desk, integration, &decision)?,
+        _ => insert(desk, integration, &decision, terms)?,
     };
+    if news && decision.unconfirmed_at.is_some_and(|at| at <= seen.at + super::SOON) {
+        desk.wake_mailer();
+    }
     if replanned {
         polls::planned(desk, &decision.plan, seen.at);
     }
@@ -195,11 +198,12 @@ pub(super) fn find_statement() -> String {
 
 pub(super) const INSERT: &str = "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, \
      amount_paid, method, currency, mode, status, wire_status, trust, poll_url, posted, paid_at, first_seen, last_changed, \
-     poll_due, poll_pace, poll_attempt, poll_since, poll_asked) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-     ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
+     poll_due, poll_pace, poll_attempt, poll_since, poll_asked, unconfirmed_due, unconfirmed_to) VALUES (?1, ?2, ?3, ?4, \
+     ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
 
-fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlite::Result<i64> {
-    let Decision { payment, plan, .. } = decision;
+fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision, terms: &Terms) -> rusqlite::Result<i64> {
+    let Decision { payment, plan, unconfirmed_at, .. } = decision;
+    let recipients = unconfirmed_at.map(|_| terms.recipients.join("\n"));
     let key = StoredKey::from(&payment.key);
     let id = desk.statements.insert.insert(params![
         integration,
@@ -224,6 +228,8 @@ fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlit
         plan.attempt,
         millis(plan.since),
         plan.asked.map(millis),
+        unconfirmed_at.map(millis),
+        recipients,
     ])?;
     desk.opened(integration, &key, id);
     Ok(id)
@@ -231,11 +237,13 @@ fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision) -> rusqlit
 
 pub(super) const UPDATE: &str = "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, \
      wire_status = ?6, trust = ?7, poll_url = ?8, posted = ?9, paid_at = ?10, last_changed = ?11, poll_due = ?12, \
-     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16 WHERE id = ?1";
+     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16, unconfirmed_due = ?17, unconfirmed_to = ?18 \
+     WHERE id = ?1";
 
 /// Stores what has become of a payment. Names change once at most: their indexes are left alone until they do.
-fn update(desk: &mut Desk<'_>, id: i64, before: &Payment, decision: &Decision) -> rusqlite::Result<()> {
-    let Decision { payment, plan, .. } = decision;
+fn update(desk: &mut Desk<'_>, id: i64, before: &Payment, decision: &Decision, terms: &Terms) -> rusqlite::Result<()> {
+    let Decision { payment, plan, unconfirmed_at, .. } = decision;
+    let recipients = unconfirmed_at.map(|_| terms.recipients.join("\n"));
     desk.statements.update.execute(params![
         id,
         payment.facts.amount,
@@ -253,6 +261,8 @@ fn update(desk: &mut Desk<'_>, id: i64, before: &Payment, decision: &Decision) -
         plan.attempt,
         millis(plan.since),
         plan.asked.map(millis),
+        unconfirmed_at.map(millis),
+        recipients,
     ])?;
     if (&before.facts.reference, &before.facts.gateway_reference)
         != (&payment.facts.reference, &payment.facts.gateway_reference)

@@ -20,12 +20,12 @@ pub(super) const PAYMENT: &str = "payment.id, integration.name, gateway_key, pay
 pub(super) const PAYMENT_COLUMNS: usize = 18;
 
 /// The further columns that [`known`] reads, following [`PAYMENT`].
-pub(super) const KNOWN: &str = "poll_due, poll_pace, poll_attempt, poll_since, poll_asked, \
+pub(super) const KNOWN: &str = "poll_due, poll_pace, poll_attempt, poll_since, poll_asked, unconfirmed_due, \
      CASE payment.trust WHEN 'confirmed' THEN payment.status WHEN 'reported' THEN (SELECT event.status FROM event \
      WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
 
 /// How many columns [`KNOWN`] has.
-pub(super) const KNOWN_COLUMNS: usize = 6;
+pub(super) const KNOWN_COLUMNS: usize = 7;
 
 /// Where the columns of [`KNOWN`] begin after those of [`PAYMENT`].
 const PLAN_AT: usize = PAYMENT_COLUMNS;
@@ -205,8 +205,9 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(i64, Known)> {
         since: instant(row, PLAN_AT + 3)?,
         asked: maybe_instant(row, PLAN_AT + 4)?,
     };
-    let proven = maybe(row, PLAN_AT + 5, Status::from_code)?;
-    Ok((id, Known { payment, proven, plan }))
+    let unconfirmed_at = maybe_instant(row, PLAN_AT + 5)?;
+    let proven = maybe(row, PLAN_AT + 6, Status::from_code)?;
+    Ok((id, Known { payment, proven, plan, unconfirmed_at }))
 }
 
 /// The event of a row of [`EVENT`]. Its poll URL is not a column; it is in the body.

@@ -125,7 +125,7 @@ impl Postman {
         if self.resting_until.is_some() {
             return Ok((false, None));
         }
-        let (letters, next) = self.ledger.reader().due_letters(Utc::now(), BAG).await?;
+        let (letters, next) = self.ledger.due_letters(Utc::now(), BAG).await?;
         let full = letters.len() == BAG;
         for letter in letters {
             if shutdown.is_cancelled() {

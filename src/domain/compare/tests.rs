@@ -103,7 +103,7 @@ fn order() -> Expectation {
 
 fn known(payment: Payment) -> Known {
     let plan = PollPlan { due: None, pace: Pace::Watch, attempt: 80, since: payment.last_changed, asked: None };
-    Known { payment, proven: None, plan }
+    Known { payment, proven: None, plan, unconfirmed_at: None }
 }
 
 fn account(payment: Payment) -> Account {

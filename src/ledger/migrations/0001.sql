@@ -33,7 +33,9 @@ CREATE TABLE payment (
     poll_pace         TEXT    NOT NULL,
     poll_attempt      INTEGER NOT NULL,
     poll_since        INTEGER NOT NULL,
-    poll_asked        INTEGER
+    poll_asked        INTEGER,
+    unconfirmed_due   INTEGER,          -- when letters tell that nobody has confirmed what is claimed
+    unconfirmed_to    TEXT              -- to whom, one a line
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
 -- The gateway counts its references up, so that this one, too, grows at its end.
@@ -43,6 +45,7 @@ CREATE INDEX payment_by_age ON payment (integration_id, first_seen);
 -- The states of payments, but for those that are certainly paid, as nearly all are in the end.
 CREATE INDEX payment_by_state ON payment (trust, status) WHERE trust <> 'confirmed' OR status <> 'paid';
 CREATE INDEX payment_by_poll_due ON payment (poll_due) WHERE poll_due IS NOT NULL;
+CREATE INDEX payment_by_unconfirmed_due ON payment (unconfirmed_due) WHERE unconfirmed_due IS NOT NULL;
 
 -- Which payment has which gateway key, by a digest of it. The newest payments' keys only stand in their rows; from there
 -- they move, in this order, into the shallow layer, and from that into the deep one.

@@ -73,7 +73,7 @@ async fn what_little_so_many_works_wrote_is_folded_too() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_crash_at_any_later_instant() {
-    let house = House::new();
+    let house = House::with(Terms { announce: Announce::Reported, ..terms() }, |_| {});
     for payment in 1..4_u8 {
         house.post(payment, "Paid", at(0)).await;
         // What a power cut leaves: the ledger and its log as they are now, the shared memory gone.

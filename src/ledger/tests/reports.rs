@@ -50,7 +50,7 @@ impl House {
     }
 
     pub(super) async fn reported(&self, now: Timestamp) -> Vec<(Letter, Arc<Reported>)> {
-        let letters = self.ledger.reader().due_letters(now, 99).await.unwrap().0;
+        let letters = self.ledger.due_letters(now, 99).await.unwrap().0;
         letters
             .into_iter()
             .filter_map(|letter| match &letter.about {
