@@ -16,13 +16,13 @@ pub(super) type Link = [u8; 32];
 /// What the first event is chained to.
 pub(super) const GENESIS: Link = [0; 32];
 
-/// The digest of the newest event, or the beginning.
-pub(super) fn head(connection: &Connection) -> rusqlite::Result<Link> {
+/// The number and the digest of the newest event, or of the beginning.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<(i64, Link)> {
     let newest = connection
-        .prepare_cached("SELECT digest FROM event ORDER BY id DESC LIMIT 1")?
-        .query_row([], |row| row.get::<_, Link>(0))
+        .prepare_cached("SELECT id, digest FROM event ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(newest.unwrap_or(GENESIS))
+    Ok(newest.unwrap_or((0, GENESIS)))
 }
 
 /// The digest of a message body: the costly part, done before the writer's turn.

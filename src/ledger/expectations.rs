@@ -188,7 +188,7 @@ fn open(
         ..Observation::of_existence(expected.integration.clone(), url.key(), now, (Channel::Import, evidence))
     };
     record::record(desk, &seen, &chain::body_digest(&seen.body), None, terms)?;
-    Ok(record::find(desk, integration, &seen.key)?.map(|(id, _)| id))
+    Ok(record::find(desk, integration, &seen.key)?.map(|found| found.id))
 }
 
 impl Expected {

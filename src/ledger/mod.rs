@@ -9,6 +9,7 @@ mod counts;
 mod discrepancies;
 mod due;
 mod error;
+mod events;
 mod expectations;
 mod fold;
 mod keys;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
+use super::discrepancies;
+use super::record::{self, Found};
 use super::rows::{self, millis};
 use super::writer::Desk;
-use super::{discrepancies, record};
-use crate::domain::{Finding, GatewayKey, IntegrationName, Known, Payment, PollPlan, Terms, Timestamp};
+use crate::domain::{Finding, GatewayKey, IntegrationName, Payment, PollPlan, Terms, Timestamp};
 
 /// A payment whose gateway is due to be asked.
 #[derive(Clone, Debug)]
@@ -86,7 +87,7 @@ pub struct Unanswered {
 /// Moves the payment's plan on after a poll that proved nothing. Whether that brought a finding that was not open.
 pub(super) fn unanswered(desk: &mut Desk<'_>, poll: &Unanswered, terms: &Terms) -> rusqlite::Result<bool> {
     let integration = desk.integration(&poll.integration)?;
-    let Some((id, known)) = record::find(desk, integration, &poll.key)? else { return Ok(false) };
+    let Some(Found { id, known, .. }) = record::find(desk, integration, &poll.key)? else { return Ok(false) };
     let (next, last) = known.unanswered(terms, poll.at, poll.retry_after);
     plan(desk, id, &next)?;
     planned(desk, &next, poll.at);
@@ -103,9 +104,9 @@ pub(super) fn ask_soon(
     terms: &Terms,
     now: Timestamp,
 ) -> rusqlite::Result<Option<i64>> {
-    let Some((id, Known { plan: old, .. })) = record::find(desk, integration, key)? else { return Ok(None) };
+    let Some(Found { id, known, .. }) = record::find(desk, integration, key)? else { return Ok(None) };
     if terms.confirmable {
-        let next = terms.schedule.confirm_now(key, Some(&old), now);
+        let next = terms.schedule.confirm_now(key, Some(&known.plan), now);
         plan(desk, id, &next)?;
         planned(desk, &next, now);
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ToSql, params, params_from_iter};
 
 use super::rows::{self, StoredKey, millis};
 use super::states::State;
-use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, keys, outbox, repeats, states};
+use super::{Decision, Discrepancy, LetterState, Repeats, discrepancies, events, keys, outbox, repeats, states};
 use crate::domain::{IntegrationName, Known, Payment, Status, Timestamp, Trust};
 
 /// Which payments to list. Every field narrows; none means all.
@@ -222,10 +222,12 @@ pub(super) fn stories_statement(column: &str) -> String {
 
 fn story(connection: &Connection, id: i64, known: Known) -> rusqlite::Result<Story> {
     let events = connection
-        .prepare_cached(
-            "SELECT id, at, channel, evidence, outcome, said, status, trust, digest, said_at, said_earliest, said_latest, \
-             iif(channel = 'operator', body, NULL) FROM event WHERE payment_id = ?1 ORDER BY id",
-        )?
+        .prepare_cached(&format!(
+            "{} SELECT event.id, at, channel, evidence, outcome, said, status, trust, digest, said_at, said_earliest, \
+             said_latest, iif(channel = 'operator', body, NULL) FROM about CROSS JOIN event ON event.id = about.id \
+             ORDER BY event.id",
+            events::about("?1")
+        ))?
         .query_map([id], |row| {
             Ok(EventRow {
                 id: row.get(0)?,

@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::chain::{self, Entry, Link};
+use super::chain::Link;
+use super::events::{self, Place};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{Refused, discrepancies, outbox, polls, quarantine, repeats, traces};
 use crate::domain::{
-    Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, Refusal, SaidAt, Status, Terms,
-    Timestamp,
+    Channel, Class, Decision, GatewayKey, Known, Observation, Outcome, Payment, Refusal, Status, Terms, Timestamp,
+    Trust,
 };
 
 /// How many payments of one reference are looked at, newest first, to see whether an order is paid twice: a shop that
@@ -55,21 +56,30 @@ pub(super) fn record(
 ) -> rusqlite::Result<Recorded> {
     let integration = desk.integration(&seen.integration)?;
     let found = find(desk, integration, &seen.key)?;
-    let (id, known) = found.map_or((None, None), |(id, known)| (Some(id), Some(known)));
-    let decision = Payment::decide(known.as_ref(), seen, terms);
-    let news = known.as_ref().is_none_or(|known| known.payment != decision.payment);
-    let replanned = known.as_ref().is_none_or(|known| known.plan != decision.plan);
-
-    let id = match (id, &known) {
-        (Some(id), Some(known)) => {
-            if news {
-                update(desk, id, &known.payment, &decision, terms)?;
-            } else if replanned {
-                polls::plan(desk, id, &decision.plan)?;
-            }
-            id
+    let known = found.as_ref().map(|found| &found.known);
+    let decision = Payment::decide(known, seen, terms);
+    let news = known.is_none_or(|known| known.payment != decision.payment);
+    let replanned = known.is_none_or(|known| known.plan != decision.plan);
+    let kept = match &found {
+        Some(found) if !news && decision.outcome.can_be_replayed() => {
+            repeats::count(desk, found.id, decision.outcome, seen.at)?
         }
-        _ => insert(desk, integration, &decision, terms)?,
+        _ => true,
+    };
+    let event = if kept && decision.outcome.is_event() { Some(desk.next_event()?) } else { None };
+
+    let id = match &found {
+        Some(found) if news => update(desk, found, &decision, event, terms)?,
+        Some(found) => {
+            if replanned {
+                polls::plan(desk, found.id, &decision.plan)?;
+            }
+            if let Some(event) = event {
+                events::lead_to(desk, found.id, event)?;
+            }
+            found.id
+        }
+        None => insert(desk, integration, &decision, event, terms)?,
     };
     if news && decision.unconfirmed_at.is_some_and(|at| at <= seen.at + super::SOON) {
         desk.wake_mailer();
@@ -77,9 +87,9 @@ pub(super) fn record(
     if replanned {
         polls::planned(desk, &decision.plan, seen.at);
     }
-    let kept = news || !decision.outcome.can_be_replayed() || repeats::count(desk, id, decision.outcome, seen.at)?;
-    if kept && decision.outcome.is_event() {
-        append(desk, id, seen, body, &decision)?;
+    if let Some(event) = event {
+        let before = found.as_ref().and_then(|found| found.last_event);
+        events::append(desk, Place { event, payment: id, before }, seen, body, &decision)?;
     }
     if kept && decision.outcome == Outcome::Contradicted {
         keep(desk, integration, seen, arrival, &decision)?;
@@ -92,14 +102,14 @@ pub(super) fn record(
         }
     }
     outbox::withdraw(desk, id, &decision.withdrawn)?;
-    outbox::write(desk, (id, known.is_none()), &decision.notices, &terms.recipients, seen.at)?;
+    outbox::write(desk, (id, found.is_none()), &decision.notices, &terms.recipients, seen.at)?;
     if kept || !seen.channel.is_post() {
         discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     }
     discrepancies::settle(desk, integration, id, decision.settled, seen.at)?;
     if news {
-        let before = known.map(|known| known.payment);
-        count_paid(desk, integration, id, before.as_ref(), &decision.payment, seen.at)?;
+        let before = found.as_ref().map(|found| &found.known.payment);
+        count_paid(desk, integration, id, before, &decision.payment, seen.at)?;
         if decision.payment.stands_paid() {
             traces::paid(desk, integration, id, &decision.payment)?;
         } else if decision.payment.status.is_dead() {
@@ -175,11 +185,25 @@ fn siblings(desk: &Desk<'_>, integration: i64, payment: &Payment) -> rusqlite::R
     Ok(found?.into_iter().unzip())
 }
 
+/// A payment as it stands in the ledger.
+pub(super) struct Found {
+    /// Its number.
+    pub(super) id: i64,
+    /// What is known of it.
+    pub(super) known: Known,
+    /// The newest event about it.
+    last_event: Option<i64>,
+}
+
 /// The payment with this key, if we have heard of it.
-pub(super) fn find(desk: &mut Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<(i64, Known)>> {
+pub(super) fn find(desk: &mut Desk<'_>, integration: i64, key: &GatewayKey) -> rusqlite::Result<Option<Found>> {
     let key = StoredKey::from(key);
     for id in desk.payments(integration, &key)? {
-        let found = desk.statements.find.query_row(params![id, integration, key], rows::known).optional()?;
+        let found = |row: &Row<'_>| {
+            let (id, known) = rows::known(row)?;
+            Ok(Found { id, known, last_event: row.get("last_event")? })
+        };
+        let found = desk.statements.find.query_row(params![id, integration, key], found).optional()?;
         if found.is_some() {
             return Ok(found);
         }
@@ -189,7 +213,7 @@ pub(super) fn find(desk: &mut Desk<'_>, integration: i64, key: &GatewayKey) -> r
 
 pub(super) fn find_statement() -> String {
     format!(
-        "SELECT {}, {} FROM payment JOIN integration ON integration.id = integration_id \
+        "SELECT {}, {}, last_event FROM payment JOIN integration ON integration.id = integration_id \
          WHERE payment.id = ?1 AND integration_id = ?2 AND gateway_key = ?3",
         rows::PAYMENT,
         rows::KNOWN
@@ -198,10 +222,17 @@ pub(super) fn find_statement() -> String {
 
 pub(super) const INSERT: &str = "INSERT INTO payment (integration_id, gateway_key, reference, gateway_reference, amount, \
      amount_paid, method, currency, mode, status, wire_status, trust, poll_url, posted, paid_at, first_seen, last_changed, \
-     poll_due, poll_pace, poll_attempt, poll_since, poll_asked, unconfirmed_due, unconfirmed_to) VALUES (?1, ?2, ?3, ?4, \
-     ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
+     poll_due, poll_pace, poll_attempt, poll_since, poll_asked, unconfirmed_due, unconfirmed_to, last_event) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+     ?24, ?25)";
 
-fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision, terms: &Terms) -> rusqlite::Result<i64> {
+fn insert(
+    desk: &mut Desk<'_>,
+    integration: i64,
+    decision: &Decision,
+    event: Option<i64>,
+    terms: &Terms,
+) -> rusqlite::Result<i64> {
     let Decision { payment, plan, unconfirmed_at, .. } = decision;
     let recipients = unconfirmed_at.map(|_| terms.recipients.join("\n"));
     let key = StoredKey::from(&payment.key);
@@ -230,6 +261,7 @@ fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision, terms: &Te
         plan.asked.map(millis),
         unconfirmed_at.map(millis),
         recipients,
+        event,
     ])?;
     desk.opened(integration, &key, id);
     Ok(id)
@@ -237,12 +269,20 @@ fn insert(desk: &mut Desk<'_>, integration: i64, decision: &Decision, terms: &Te
 
 pub(super) const UPDATE: &str = "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, \
      wire_status = ?6, trust = ?7, poll_url = ?8, posted = ?9, paid_at = ?10, last_changed = ?11, poll_due = ?12, \
-     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16, unconfirmed_due = ?17, unconfirmed_to = ?18 \
-     WHERE id = ?1";
+     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16, unconfirmed_due = ?17, unconfirmed_to = ?18, \
+     proven = ?19, last_event = ?20 WHERE id = ?1";
 
 /// Stores what has become of a payment. Names change once at most: their indexes are left alone until they do.
-fn update(desk: &mut Desk<'_>, id: i64, before: &Payment, decision: &Decision, terms: &Terms) -> rusqlite::Result<()> {
+fn update(
+    desk: &mut Desk<'_>,
+    found: &Found,
+    decision: &Decision,
+    event: Option<i64>,
+    terms: &Terms,
+) -> rusqlite::Result<i64> {
+    let Found { id, known, last_event } = found;
     let Decision { payment, plan, unconfirmed_at, .. } = decision;
+    let proven = known.proven.filter(|_| payment.trust == Trust::Reported);
     let recipients = unconfirmed_at.map(|_| terms.recipients.join("\n"));
     desk.statements.update.execute(params![
         id,
@@ -263,48 +303,14 @@ fn update(desk: &mut Desk<'_>, id: i64, before: &Payment, decision: &Decision, t
         plan.asked.map(millis),
         unconfirmed_at.map(millis),
         recipients,
+        proven,
+        event.or(*last_event),
     ])?;
-    if (&before.facts.reference, &before.facts.gateway_reference)
-        != (&payment.facts.reference, &payment.facts.gateway_reference)
-    {
+    let before = &known.payment.facts;
+    if (&before.reference, &before.gateway_reference) != (&payment.facts.reference, &payment.facts.gateway_reference) {
         desk.connection
             .prepare_cached("UPDATE payment SET reference = ?2, gateway_reference = ?3 WHERE id = ?1")?
             .execute(params![id, payment.facts.reference, payment.facts.gateway_reference])?;
     }
-    Ok(())
-}
-
-pub(super) const APPEND: &str = "INSERT INTO event (payment_id, at, channel, evidence, outcome, said, wire_status, said_at, \
-     said_earliest, said_latest, reference, gateway_reference, amount, amount_paid, method, status, trust, body, digest) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
-
-/// Appends the event, chained to the one before it.
-fn append(desk: &mut Desk<'_>, id: i64, seen: &Observation, body: &Link, decision: &Decision) -> rusqlite::Result<()> {
-    let (after, outcome) = (&decision.payment, decision.outcome);
-    let entry = Entry::Seen { seen, outcome, after: (after.status, after.trust) };
-    let digest = chain::link(&desk.head()?, &entry, body);
-    let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
-    desk.statements.append.execute(params![
-        id,
-        millis(seen.at),
-        seen.channel,
-        seen.evidence,
-        outcome,
-        seen.status,
-        seen.wire_status,
-        seen.said_at.as_ref().map(SaidAt::as_str),
-        meant.map(|(earliest, _)| millis(earliest)),
-        meant.map(|(_, latest)| millis(latest)),
-        seen.facts.reference,
-        seen.facts.gateway_reference,
-        seen.facts.amount,
-        seen.facts.amount_paid,
-        seen.facts.method,
-        after.status,
-        after.trust,
-        seen.body,
-        digest,
-    ])?;
-    desk.advance(digest);
-    Ok(())
+    Ok(*id)
 }

@@ -4,8 +4,8 @@
 use rusqlite::params;
 use serde_json::json;
 
-use super::chain::{self, Entry};
 use super::discrepancies::{self, Discrepancy};
+use super::events;
 use super::rows::millis;
 use super::writer::Desk;
 use crate::domain::Timestamp;
@@ -84,15 +84,11 @@ pub(super) fn resolve(desk: &mut Desk<'_>, resolution: &Resolution) -> rusqlite:
     });
     let body = body.to_string().into_bytes();
     let about = found.key.as_ref().map(|key| (&found.integration, key));
-    let digest = chain::link(&desk.head()?, &Entry::Decided { about, at: *at }, &chain::body_digest(&body));
-    let [channel, evidence, outcome] = chain::DECIDED;
-    desk.connection
-        .prepare_cached(
-            "INSERT INTO event (payment_id, at, channel, evidence, outcome, body, digest) VALUES ((SELECT payment_id \
-             FROM discrepancy WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![id, millis(*at), channel, evidence, outcome, body, digest])?;
-    desk.advance(digest);
+    let payment = desk
+        .connection
+        .prepare_cached("SELECT payment_id FROM discrepancy WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    events::append_decision(desk, payment, about, *at, &body)?;
     desk.connection
         .prepare_cached(
             "UPDATE discrepancy SET state = 'resolved', resolved = ?2, resolution = ?3, actor = ?4 WHERE id = ?1",

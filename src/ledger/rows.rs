@@ -21,8 +21,7 @@ pub(super) const PAYMENT_COLUMNS: usize = 18;
 
 /// The further columns that [`known`] reads, following [`PAYMENT`].
 pub(super) const KNOWN: &str = "poll_due, poll_pace, poll_attempt, poll_since, poll_asked, unconfirmed_due, \
-     CASE payment.trust WHEN 'confirmed' THEN payment.status WHEN 'reported' THEN (SELECT event.status FROM event \
-     WHERE event.payment_id = payment.id AND event.trust = 'confirmed' ORDER BY event.id DESC LIMIT 1) END";
+     CASE payment.trust WHEN 'confirmed' THEN payment.status ELSE proven END";
 
 /// How many columns [`KNOWN`] has.
 pub(super) const KNOWN_COLUMNS: usize = 7;
@@ -34,6 +33,9 @@ const PLAN_AT: usize = PAYMENT_COLUMNS;
 pub(super) const EVENT: &str = "event.id, integration.name, gateway_key, at, channel, evidence, outcome, said, \
      event.wire_status, said_at, said_earliest, said_latest, event.reference, event.gateway_reference, event.amount, \
      event.amount_paid, event.method, event.status, event.trust, digest, body";
+
+/// How many columns [`EVENT`] has.
+pub(super) const EVENT_COLUMNS: usize = 21;
 
 /// An event as it was written: what was seen, what it was found to be, and where the payment stood afterwards.
 pub(super) struct Event {
@@ -241,9 +243,14 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
+/// Whether a row of [`EVENT`] is a person's decision.
+pub(super) fn is_decision(row: &Row<'_>) -> bool {
+    row.get_ref(4).is_ok_and(|channel| channel.as_str() == Ok(chain::DECIDED[0]))
+}
+
 /// What a row of [`EVENT`] tells: something seen, or a person's decision.
 pub(super) fn told(row: &Row<'_>) -> rusqlite::Result<Told> {
-    if row.get_ref(4)?.as_str() != Ok(chain::DECIDED[0]) {
+    if !is_decision(row) {
         return event(row).map(Told::Seen);
     }
     for (at, word) in (4..).zip(chain::DECIDED) {

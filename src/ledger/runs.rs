@@ -158,7 +158,7 @@ const PROBE: i64 = 128 * 1024;
 
 /// Does what every post needs, to see whether it can be done: finds the newest event and writes as much as the largest.
 pub(super) fn probe(desk: &Desk<'_>, now: Timestamp) -> rusqlite::Result<()> {
-    chain::head(desk.connection)?;
+    chain::newest(desk.connection)?;
     desk.connection
         .prepare_cached("REPLACE INTO probe (id, at, filler) VALUES (1, ?1, zeroblob(?2))")?
         .execute([millis(now), PROBE])?;

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, PrepFlags, Statement};
 
-use super::{keys, outbox, polls, record, repeats, traces};
+use super::{events, keys, outbox, polls, record, repeats, traces};
 
 /// The statements, by what they do.
 pub(super) struct Statements<'c> {
@@ -29,7 +29,7 @@ impl<'c> Statements<'c> {
             find: ready(&record::find_statement())?,
             insert: ready(record::INSERT)?,
             update: ready(record::UPDATE)?,
-            append: ready(record::APPEND)?,
+            append: ready(events::APPEND)?,
             repeat: ready(repeats::COUNT)?,
             plan: ready(polls::PLAN)?,
             log: ready(polls::LOG)?,

@@ -44,10 +44,8 @@ pub(super) fn unpaid() -> String {
 /// [`Known::has_proven_money`](crate::domain::Known::has_proven_money) says of one that was paid.
 fn has_proven_money(payment: &str) -> String {
     format!(
-        "{payment}.paid_at IS NOT NULL AND ({payment}.trust <> '{}' OR EXISTS (SELECT 1 FROM event \
-         WHERE event.payment_id = {payment}.id AND event.trust = '{}' AND event.status IN {}))",
+        "{payment}.paid_at IS NOT NULL AND ({payment}.trust <> '{}' OR {payment}.proven IN {})",
         Trust::Reported.code(),
-        Trust::Confirmed.code(),
         states::statuses(Status::has_had_money)
     )
 }

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::report::ReportOrder;
-use super::{rows, states};
+use super::{events, rows, states};
 use crate::domain::{Currency, Days, Mode, Payment, Status, Sum, Timestamp, Trust};
 
 /// How long before the end of a day something may have been heard that was stored only after the letter of that day
@@ -102,11 +102,12 @@ pub(super) const LAST_TOLD: &str =
 /// told since. The stored report has the number of the newest event that was counted.
 pub(super) fn stood_statement() -> String {
     format!(
-        "SELECT coalesce((SELECT event.status IN {} FROM run CROSS JOIN event ON event.id = \
-         (SELECT id FROM event INDEXED BY event_by_payment WHERE payment_id = ?1 AND status IS NOT NULL \
-         AND id <= run.report ->> '$.health.events' ORDER BY id DESC LIMIT 1) \
+        "{} SELECT coalesce((SELECT event.status IN {} FROM run CROSS JOIN event ON event.id = \
+         (SELECT max(about.id) FROM about CROSS JOIN event AS heard ON heard.id = about.id \
+         WHERE heard.status IS NOT NULL AND about.id <= run.report ->> '$.health.events') \
          WHERE run.name = ?2 AND run.last_day >= ?3 AND run.last_day <= ?4 AND event.trust <> '{}' \
          ORDER BY run.last_day DESC LIMIT 1), FALSE)",
+        events::about("?1"),
         states::statuses(Status::is_paid),
         Trust::Reported.code()
     )

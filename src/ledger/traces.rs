@@ -92,7 +92,7 @@ pub(super) fn found(
 ) -> rusqlite::Result<Recorded> {
     let recorded = record::record(desk, seen, body, None, terms)?;
     let integration = desk.integration(&seen.integration)?;
-    let payment = record::find(desk, integration, &seen.key)?.map(|(id, _)| id);
+    let payment = record::find(desk, integration, &seen.key)?.map(|found| found.id);
     desk.connection
         .prepare_cached(
             "UPDATE expectation SET payment_id = ?3, trace_answer = 'found', traced = ?4, \

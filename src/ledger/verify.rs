@@ -31,7 +31,7 @@ pub enum Check {
     Keys,
     /// Does every event's digest follow from the event and the one before it?
     Chain,
-    /// Is every payment what its events make of it?
+    /// Is every payment what its events make of it, and every event found from its payment?
     Fold,
 }
 
@@ -79,6 +79,11 @@ impl Verification {
             let row = row.map(|(table, id)| (table.to_owned(), id));
             self.flaws.push(Flaw { check, row, what: what.into(), more: 0 });
         }
+    }
+
+    /// Whether something fails `check`.
+    pub(super) fn fails(&self, check: Check) -> bool {
+        self.flaws.iter().any(|flaw| flaw.check == check)
     }
 
     /// Runs one check; a file that is damaged where it reads fails it.
@@ -158,7 +163,7 @@ fn guards(connection: &Connection, found: &mut Verification) -> rusqlite::Result
 /// Walks the events in their order. Counts them and finds the head in any case.
 fn chain(connection: &Connection, found: &mut Verification, scope: Scope) -> rusqlite::Result<()> {
     if scope == Scope::Fold {
-        found.head = chain::head(connection)?;
+        found.head = chain::newest(connection)?.1;
         let events: i64 = connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0))?;
         found.events = events.unsigned_abs();
         return Ok(());

@@ -67,7 +67,8 @@ pub(super) struct Tally {
 struct Memory {
     /// SQLite's count of what other processes have written.
     foreign: i64,
-    head: Option<Link>,
+    /// The newest event's number and digest.
+    head: Option<(i64, Link)>,
     integrations: HashMap<IntegrationName, i64>,
     /// The highest number that a letter has ever had.
     letter: Option<i64>,
@@ -103,15 +104,24 @@ impl<'c> Desk<'c> {
 
     /// The digest of the newest event.
     pub(super) fn head(&mut self) -> rusqlite::Result<Link> {
+        Ok(self.newest()?.1)
+    }
+
+    /// The number that the next event will have.
+    pub(super) fn next_event(&mut self) -> rusqlite::Result<i64> {
+        Ok(self.newest()?.0 + 1)
+    }
+
+    fn newest(&mut self) -> rusqlite::Result<(i64, Link)> {
         match self.memory.head {
             Some(head) => Ok(head),
-            None => chain::head(self.connection),
+            None => Ok(*self.memory.head.insert(chain::newest(self.connection)?)),
         }
     }
 
     /// A newer event was written.
-    pub(super) const fn advance(&mut self, head: Link) {
-        self.memory.head = Some(head);
+    pub(super) const fn advance(&mut self, event: i64, digest: Link) {
+        self.memory.head = Some((event, digest));
     }
 
     /// The number of an integration, given to it the first time it is named.

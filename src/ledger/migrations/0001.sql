@@ -24,11 +24,13 @@ CREATE TABLE payment (
     status            TEXT    NOT NULL,
     wire_status       TEXT,
     trust             TEXT    NOT NULL,
+    proven            TEXT,             -- the last state the gateway confirmed, where posts claim another since
     poll_url          TEXT,
     posted            TEXT    NOT NULL, -- how far posts have told of it: never, earlier, current
     paid_at           INTEGER,          -- when money was first heard of
     first_seen        INTEGER NOT NULL,
     last_changed      INTEGER NOT NULL,
+    last_event        INTEGER,          -- the newest event about it; each of these leads to the one before
     poll_due          INTEGER,
     poll_pace         TEXT    NOT NULL,
     poll_attempt      INTEGER NOT NULL,
@@ -75,6 +77,7 @@ INSERT INTO key_progress VALUES (0, 0, -1, 0, 0);
 CREATE TABLE event (
     id                INTEGER PRIMARY KEY,
     payment_id        INTEGER REFERENCES payment (id),
+    before            INTEGER,          -- the event before it about the same payment
     at                INTEGER NOT NULL,
     channel           TEXT    NOT NULL,
     evidence          TEXT    NOT NULL,
@@ -95,7 +98,6 @@ CREATE TABLE event (
     digest            BLOB    NOT NULL CHECK (length(digest) = 32),
     CHECK (channel = 'operator' OR (payment_id IS NOT NULL AND said IS NOT NULL AND status IS NOT NULL AND trust IS NOT NULL))
 ) STRICT;
-CREATE INDEX event_by_payment ON event (payment_id) WHERE payment_id IS NOT NULL;
 CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event

@@ -53,7 +53,7 @@ async fn an_event_that_was_changed_dropped_or_moved_is_named() {
             1,
         ),
         (
-            "INSERT INTO event SELECT 5, payment_id, at, channel, evidence, outcome, said, wire_status, said_at, \
+            "INSERT INTO event SELECT 5, payment_id, before, at, channel, evidence, outcome, said, wire_status, said_at, \
              said_earliest, said_latest, reference, gateway_reference, amount, amount_paid, method, status, trust, body, digest \
              FROM event WHERE id = 4"
                 .to_owned(),
@@ -86,12 +86,33 @@ async fn a_payment_that_is_not_what_its_events_say_is_named_with_the_column() {
         ("last_changed = last_changed + 1", "last_changed"),
         (&format!("poll_url = {elsewhere}"), "poll_url"),
         ("status = 'splendid'", "status"),
+        ("proven = 'created'", "proven"),
     ] {
         let found = after(&format!("UPDATE payment SET {change} WHERE id = 2")).await;
         let [flaw] = &found.flaws[..] else { panic!("{change}: {:?}", found.flaws) };
         assert_eq!((flaw.check, flaw.row.as_ref()), (Check::Fold, Some(&("payment".to_owned(), 2))), "{change}");
         assert!(flaw.what.contains(column), "{change}: {}", flaw.what);
     }
+}
+
+#[tokio::test]
+async fn an_event_that_its_payment_does_not_lead_to_is_missed() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    house.post(1, "Paid", at(1)).await;
+    house.post(2, "Paid", at(2)).await;
+    let after = |leads_to: &str| {
+        let change = format!("UPDATE payment SET last_event = {leads_to} WHERE id = 1");
+        assert_eq!(house.foreign().execute(&change, []).unwrap(), 1);
+        Reader::open(&house.path()).unwrap().verify(Scope::Fold).unwrap()
+    };
+    let found = after("1");
+    assert!(is_told(&found, Check::Fold, None), "the repeat changed nothing, but it is there: {:?}", found.flaws);
+    for nowhere in ["NULL", "9"] {
+        assert!(is_told(&after(nowhere), Check::Fold, Some(("payment", 1))), "{nowhere}");
+    }
+    assert!(is_told(&after("3"), Check::Fold, Some(("event", 3))), "which is about the other");
+    assert_eq!(after("2").flaws, []);
 }
 
 #[tokio::test]
