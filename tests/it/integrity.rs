@@ -55,7 +55,7 @@ async fn the_first_bad_row_is_named_and_the_exit_code_says_no() {
                  UPDATE event SET id = 3 WHERE id = 9"
             ),
             "chain: event 2: ",
-            false,
+            true,
         ),
         (
             "UPDATE payment SET status = 'paid' WHERE reference = 'INV-2'".to_owned(),
