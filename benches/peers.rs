@@ -115,8 +115,10 @@ impl Peer {
             .process_group(0)
             .spawn()
             .expect("a shell");
-        // PHP speaks no HTTP itself: it is spared a server in front. A process of its serves one connection.
-        let (read, at_once): (ReadAnswer, _) = if name == "php" { (fastcgi::answer, 4) } else { (http, usize::MAX) };
+        // PHP speaks no HTTP itself. As a shop runs it there is a web server in front; this one is spared it, and each of
+        // its processes serves one connection.
+        let (read, at_once): (ReadAnswer, _) =
+            if name == "fastcgi" { (fastcgi::answer, 4) } else { (http, usize::MAX) };
         let mut peer = Self { leader, address, read, at_once, home };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {

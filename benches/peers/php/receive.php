@@ -1,5 +1,6 @@
 <?php
 // Verifies a status update and commits it before it answers. One persistent connection to SQLite for each process.
+header('Content-Length: 0');
 $body = file_get_contents('php://input');
 parse_str($body, $fields);
 $text = '';
