@@ -251,23 +251,29 @@ pub(super) fn payments(
 ) -> rusqlite::Result<Vec<i64>> {
     // One snapshot: a key may move from where it is yet to be looked for to where it was not found.
     let snapshot = connection.unchecked_transaction()?;
-    let integrations: Vec<i64> = snapshot
+    let mut missing: BTreeSet<i64> = snapshot
         .prepare_cached("SELECT id FROM integration WHERE ?1 IS NULL OR name = ?1")?
         .query_map([integration], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let fresh: Vec<Entry> = snapshot
-        .prepare_cached(FRESH)?
-        .query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
     let (mut settled, mut has) = (snapshot.prepare_cached(SETTLED)?, snapshot.prepare_cached(HAS)?);
     let mut found = BTreeSet::new();
-    for integration in integrations {
-        found.extend(fresh.iter().filter(|(whose, _)| *whose == integration).map(|(_, payment)| *payment));
+    for integration in missing.clone() {
         for payment in settled.query_map([place(integration, key)], |row| row.get(0))? {
             let payment = payment?;
             if has.exists(params![payment, integration, key])? {
+                missing.remove(&integration);
                 found.insert(payment);
             }
+        }
+    }
+    // The rest is looked for row by row, and only as far as need be.
+    let mut fresh = snapshot.prepare_cached(FRESH)?;
+    let mut fresh = fresh.query([key])?;
+    while !missing.is_empty()
+        && let Some(row) = fresh.next()?
+    {
+        if missing.remove(&row.get(0)?) {
+            found.insert(row.get(1)?);
         }
     }
     Ok(found.into_iter().collect())
@@ -276,9 +282,9 @@ pub(super) fn payments(
 /// Whether this payment has that key.
 const HAS: &str = "SELECT 1 FROM payment WHERE id = ?1 AND integration_id = ?2 AND gateway_key = ?3";
 
-/// The payments with a key that has not settled, or is among those that are moving: some of these are settled, too.
+/// The payments with a key that has not settled, or is among those that are moving, the newest first.
 pub(super) const FRESH: &str = "SELECT integration_id, id FROM payment NOT INDEXED \
-     WHERE id > (SELECT settled FROM key_progress) AND gateway_key = ?1";
+     WHERE id > (SELECT settled FROM key_progress) AND gateway_key = ?1 ORDER BY id DESC";
 
 /// Every payment must be found once by its key, and no other.
 pub(super) fn verify(connection: &Connection, found: &mut Verification) -> rusqlite::Result<()> {
