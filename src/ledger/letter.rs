@@ -19,7 +19,7 @@ pub struct Letter {
     pub recipient: String,
     /// What it tells.
     pub about: About,
-    /// When the fact it tells was stored.
+    /// When it was written: as the fact it tells was stored, or once a claim had been unconfirmed for too long.
     pub written: Timestamp,
     /// When it was put into the post: then, or last by hand.
     pub since: Timestamp,
@@ -101,7 +101,7 @@ pub struct LetterState {
     pub about: Topic,
     /// `waiting`, `sent`, `refused`, `given-up`, or `withdrawn`: tried, and then no longer true or needed.
     pub state: String,
-    /// When the fact it tells was stored.
+    /// When it was written: as the fact it tells was stored, or once a claim had been unconfirmed for too long.
     pub written: Timestamp,
     /// When it is or was due.
     pub due: Timestamp,

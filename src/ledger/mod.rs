@@ -172,7 +172,7 @@ impl Ledger {
         Arc::clone(&self.bells.poller)
     }
 
-    /// Rings after a commit that wrote a letter.
+    /// Rings after a commit that wrote a letter, or heard a claim whose letter may soon be due.
     pub fn letters_due(&self) -> Arc<Notify> {
         Arc::clone(&self.bells.mailer)
     }

@@ -1,4 +1,5 @@
-//! Letters to be sent. Each is written in the transaction of the fact it tells; sending happens with none open.
+//! Letters to be sent. Each is written in the transaction of the fact it tells, or, where that is that nobody has
+//! confirmed a claim, once it is true; sending happens with none open.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,12 +29,13 @@ impl Ledger {
     ) -> Result<(Vec<Letter>, Option<Timestamp>), LedgerError> {
         loop {
             let read = move |connection: &Connection| {
+                if unconfirmed::any(connection, now)? {
+                    return Ok(None);
+                }
                 let next = [next_due(connection, now)?, unconfirmed::next_due(connection, now)?];
-                let letters = (due(connection, now, limit)?, next.into_iter().flatten().min());
-                Ok((unconfirmed::any(connection, now)?, letters))
+                Ok(Some((due(connection, now, limit)?, next.into_iter().flatten().min())))
             };
-            let (claims_are_due, letters) = self.reader().read(read).await?;
-            if !claims_are_due {
+            if let Some(letters) = self.reader().read(read).await? {
                 return Ok(letters);
             }
             self.writer.write(Admission::Wait, move |desk| unconfirmed::tell(desk, now)).await?;
@@ -240,8 +242,7 @@ fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -
 }
 
 /// Puts letters that were refused, given up or tried in vain back into the post: one, or all. They are tried for as long
-/// as new ones, and stay letters that have been tried. A letter whose time has not come waits on: it may yet be
-/// withdrawn.
+/// as new ones, and stay letters that have been tried. A letter that has not been tried yet waits on.
 fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
     let such = if letter.is_some() { "id = ?2" } else { "TRUE" };
     let again = desk

@@ -269,8 +269,8 @@ fn insert(
 
 pub(super) const UPDATE: &str = "UPDATE payment SET amount = ?2, amount_paid = ?3, method = ?4, status = ?5, \
      wire_status = ?6, trust = ?7, poll_url = ?8, posted = ?9, paid_at = ?10, last_changed = ?11, poll_due = ?12, \
-     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16, unconfirmed_due = ?17, unconfirmed_to = ?18, \
-     proven = ?19, last_event = ?20 WHERE id = ?1";
+     poll_pace = ?13, poll_attempt = ?14, poll_since = ?15, poll_asked = ?16, unconfirmed_due = ?17, \
+     unconfirmed_to = iif(?17 IS unconfirmed_due, unconfirmed_to, ?18), proven = ?19, last_event = ?20 WHERE id = ?1";
 
 /// Stores what has become of a payment. Names change once at most: their indexes are left alone until they do.
 fn update(

@@ -10,8 +10,8 @@ use super::rows::{self, millis};
 use super::writer::Desk;
 use crate::domain::{Condition, Notice, NoticeKind, Status, Timestamp};
 
-/// How many claims get their letters in one work.
-const CLAIMS: i64 = 100;
+/// How many claims get their letters in one work: each may have many recipients, and posts wait meanwhile.
+const CLAIMS: i64 = 20;
 
 pub(super) const DUE: &str = "SELECT id, status, unconfirmed_to FROM payment WHERE unconfirmed_due <= ?1 \
      ORDER BY unconfirmed_due LIMIT ?2";
@@ -23,17 +23,22 @@ pub(super) fn any(connection: &Connection, now: Timestamp) -> rusqlite::Result<b
 
 /// Writes the letters of claims that nobody has confirmed in time, some of them if there are very many.
 pub(super) fn tell(desk: &mut Desk<'_>, now: Timestamp) -> rusqlite::Result<()> {
-    let claims: Vec<(i64, Status, String)> = desk
+    let claims: Vec<(i64, Option<(Status, String)>)> = desk
         .connection
         .prepare_cached(DUE)?
         .query_map(params![millis(now), CLAIMS], |row| {
-            Ok((row.get(0)?, rows::text(row, 1, Status::from_code)?, row.get(2)?))
+            let claim = rows::text(row, 1, Status::from_code).and_then(|status| Ok((status, row.get(2)?)));
+            Ok((row.get(0)?, claim.ok()))
         })?
         .collect::<rusqlite::Result<_>>()?;
-    for (payment, status, recipients) in claims {
+    for (payment, claim) in claims {
         desk.connection
             .prepare_cached("UPDATE payment SET unconfirmed_due = NULL, unconfirmed_to = NULL WHERE id = ?1")?
             .execute([payment])?;
+        let Some((status, recipients)) = claim else {
+            tracing::error!(payment.id = payment, "a damaged payment has no letter: see `paynowd ledger verify`");
+            continue;
+        };
         let notice = Notice { kind: NoticeKind::Unconfirmed(status), condition: Condition::Always };
         let recipients: Vec<String> = recipients.lines().map(str::to_owned).collect();
         outbox::write(desk, (payment, false), &[notice], &recipients, now)?;
@@ -43,13 +48,13 @@ pub(super) fn tell(desk: &mut Desk<'_>, now: Timestamp) -> rusqlite::Result<()> 
 
 /// When the next claim after `now` will have been unconfirmed for too long.
 pub(super) fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
-    connection
-        .prepare_cached("SELECT min(unconfirmed_due) FROM payment WHERE unconfirmed_due > ?1")?
-        .query_row([millis(now)], |row| rows::maybe_instant(row, 0))
+    connection.prepare_cached(NEXT)?.query_row([millis(now)], |row| rows::maybe_instant(row, 0))
 }
 
-/// Has the letters about claims that were heard by a clock that was ahead of `now` due so much earlier. A claim that was
-/// heard since the clock was set back waits out its time: it may yet be confirmed.
+pub(super) const NEXT: &str = "SELECT min(unconfirmed_due) FROM payment WHERE unconfirmed_due > ?1";
+
+/// Has the letters about claims that were heard by a clock that was ahead of `now` due so much earlier. A claim of another
+/// payment, heard since the clock was set back, waits out its time: it may yet be confirmed.
 pub(super) fn move_along(desk: &Desk<'_>, by: Duration, now: Timestamp) -> rusqlite::Result<()> {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     desk.connection

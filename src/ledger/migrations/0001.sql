@@ -37,7 +37,8 @@ CREATE TABLE payment (
     poll_since        INTEGER NOT NULL,
     poll_asked        INTEGER,
     unconfirmed_due   INTEGER,          -- when letters tell that nobody has confirmed what is claimed
-    unconfirmed_to    TEXT              -- to whom, one a line
+    unconfirmed_to    TEXT,             -- to whom, one a line
+    CHECK ((unconfirmed_due IS NULL) = (unconfirmed_to IS NULL))
 ) STRICT;
 CREATE INDEX payment_by_reference ON payment (reference) WHERE reference IS NOT NULL;
 -- The gateway counts its references up, so that this one, too, grows at its end.
@@ -166,7 +167,7 @@ CREATE TABLE settlement (
 CREATE INDEX settlement_by_payment ON settlement (payment_id) WHERE payment_id IS NOT NULL;
 CREATE INDEX settlement_unmatched ON settlement (integration_id, reference) WHERE payment_id IS NULL;
 
--- Letters to be sent, written in the transaction of the fact they tell: about a payment, or about a run.
+-- Letters to be sent, about a payment or about a run.
 -- A number is never used twice: a letter may be on its way when its row is withdrawn. (AUTOINCREMENT would keep that, too,
 -- but for a page more in every commit.)
 CREATE TABLE outbox (

@@ -120,6 +120,33 @@ async fn whoever_was_to_be_told_of_any_number_of_unconfirmed_claims_is() {
 }
 
 #[tokio::test]
+async fn a_claim_is_told_to_those_who_were_to_hear_of_it_when_it_came() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..terms() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    let fields = Fields::parse(&message(1, "Paid", "25.00"), 64).unwrap();
+    let more = fields.iter().filter(|(name, _)| *name != "hash").chain([("paymentchannel", "ecocash")]);
+    let again = hash::sign(Fields::from_pairs(more), "hash", Rule::Values, &Key::guid(KEY).unwrap()).encode();
+    let others = Arc::new(Terms { recipients: vec![BOOKS.into()], ..terms() });
+    let again = house.posted(again.as_bytes(), at(1));
+    let recorded = house.ledger.record(again, None, others, Admission::Wait).await.unwrap();
+    assert_eq!((recorded.outcome, house.story(1).known.payment.last_changed), (Outcome::Repeated, at(1)));
+    let told: Vec<_> = house.due(at(15 * 60)).await.into_iter().map(|letter| letter.recipient).collect();
+    assert_eq!(told, [OWNER]);
+}
+
+#[tokio::test]
+async fn a_damaged_claim_keeps_no_other_letter_waiting() {
+    let house = House::new();
+    house.post(1, "Paid", at(0)).await;
+    house.post(2, "Paid", at(1)).await;
+    house.foreign().execute("UPDATE payment SET status = 'splendid' WHERE id = 1", []).unwrap();
+    let due = house.due(at(15 * 60 + 1)).await;
+    let [letter] = &due[..] else { panic!("{due:?}") };
+    let About::Payment { payment, .. } = &letter.about else { panic!("{letter:?}") };
+    assert_eq!(payment.key, key(2));
+}
+
+#[tokio::test]
 async fn a_claim_heard_by_a_clock_that_was_ahead_is_told_as_long_after_it_as_any_other() {
     let (house, day) = (House::new(), 24 * 3600);
     house.post(1, "Paid", at(day)).await;
