@@ -15,6 +15,7 @@ mod resolution;
 mod snapshot;
 mod sweep;
 mod told_days;
+mod unconfirmed;
 mod verify;
 
 use std::net::{IpAddr, Ipv4Addr};

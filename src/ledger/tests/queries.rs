@@ -216,10 +216,10 @@ async fn what_is_read_often_is_read_by_an_index() {
     );
     let letters = plan(&file, &outbox::due_statement(), params![0, 1]);
     assert!(letters.contains("outbox USING INDEX outbox_by_due (due<?)") && !letters.contains("TEMP"), "{letters}");
-    let claims = plan(&file, unconfirmed::DUE, params![0, 1]);
+    let claims = plan(&file, crate::ledger::unconfirmed::DUE, params![0, 1]);
     assert!(claims.contains("payment USING INDEX payment_by_unconfirmed_due (unconfirmed_due<?)"), "{claims}");
     assert!(!claims.contains("TEMP"), "{claims}");
-    let next = plan(&file, unconfirmed::NEXT, [0]);
+    let next = plan(&file, crate::ledger::unconfirmed::NEXT, [0]);
     assert!(next.contains("payment USING COVERING INDEX payment_by_unconfirmed_due (unconfirmed_due>?)"), "{next}");
     let settled = plan(&file, settling::SETTLED, [0]);
     for layer in ["shallow_key", "deep_key"] {
