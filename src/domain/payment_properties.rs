@@ -158,8 +158,9 @@ proptest! {
             let after = life.payment();
             said &= !decision.settled.contains(&Class::PaidUnconfirmed);
             said |= classes(&decision).contains(&Class::PaidUnconfirmed);
-            if let Some(before) = before.filter(|_| !decision.outcome.is_event()) {
-                prop_assert_eq!(&before.payment, after);
+            if let Some(before) = &before {
+                prop_assert!(decision.outcome.is_event() || &before.payment == after);
+                prop_assert!(&before.payment != after || before.unconfirmed_at == decision.unconfirmed_at);
             }
             prop_assert!(decision.unconfirmed_at.is_none() || after.is_unproven());
             if confirmable && after.is_unproven() && decision.plan.due.is_none() {

@@ -19,7 +19,7 @@ pub(super) fn about(payment: &str) -> String {
 
 /// Where an event stands.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// Its own number.
     pub(super) event: i64,
     /// The payment that it is about.
@@ -36,7 +36,7 @@ pub(super) const APPEND: &str = "INSERT INTO event (id, payment_id, before, at, 
 /// Appends what was seen, chained to the event before it. The payment's row leads to it already.
 pub(super) fn append(
     desk: &mut Desk<'_>,
-    place: Place,
+    at: Position,
     seen: &Observation,
     body: &Link,
     decision: &Decision,
@@ -46,9 +46,9 @@ pub(super) fn append(
     let digest = chain::link(&desk.head()?, &entry, body);
     let meant = seen.said_at.as_ref().and_then(SaidAt::meant);
     desk.statements.append.execute(params![
-        place.event,
-        place.payment,
-        place.before,
+        at.event,
+        at.payment,
+        at.before,
         millis(seen.at),
         seen.channel,
         seen.evidence,
@@ -68,7 +68,7 @@ pub(super) fn append(
         seen.body,
         digest,
     ])?;
-    desk.advance(place.event, digest);
+    desk.advance(at.event, digest);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::chain::Link;
-use super::events::{self, Place};
+use super::events::{self, Position};
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{Refused, discrepancies, outbox, polls, quarantine, repeats, traces};
@@ -89,7 +89,7 @@ pub(super) fn record(
     }
     if let Some(event) = event {
         let before = found.as_ref().and_then(|found| found.last_event);
-        events::append(desk, Place { event, payment: id, before }, seen, body, &decision)?;
+        events::append(desk, Position { event, payment: id, before }, seen, body, &decision)?;
     }
     if kept && decision.outcome == Outcome::Contradicted {
         keep(desk, integration, seen, arrival, &decision)?;
