@@ -1,6 +1,7 @@
 //! From a host name to a connection that is ready for letters: TCP, TLS, greeting, authentication. It sends no letter.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -16,6 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::fault::{Fault, checked};
 use super::in_turn::{InTurn, Wire};
+use super::session::Session;
 use super::{Security, SmtpSettings};
 use crate::mailer::Failure;
 
@@ -42,7 +44,7 @@ pub(super) async fn open(
     settings: &SmtpSettings,
     hello: &str,
     tls: Option<Arc<ClientConfig>>,
-) -> Result<AsyncSmtpConnection, Failure> {
+) -> Result<Session, Failure> {
     if !is_host_name(hello) {
         return Err(Failure::Misconfigured(format!("{hello:?} cannot be our name in EHLO: not an ASCII host name")));
     }
@@ -58,11 +60,12 @@ pub(super) async fn open(
             )));
         }
     };
+    let pipelines = stream.pipelines();
     let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &client(hello))
         .await
         .map_err(|error| Fault::of(&error).about_session("the greeting"))?;
     authenticate(&mut connection, settings).await?;
-    Ok(connection)
+    Ok(Session::new(connection, pipelines.load(Ordering::Relaxed)))
 }
 
 /// TCP, without Nagle's delay: the library writes a letter's final dot by itself, and would wait 40 ms for it to go.

@@ -1,12 +1,10 @@
 //! What went wrong in a conversation, and whose matter it is: this letter's, the server's mood, or the configuration's.
 
 use std::error::Error;
-use std::fmt::Display;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use lettre::transport::smtp;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::response::Response;
 
 use crate::mailer::Failure;
@@ -24,15 +22,6 @@ pub(super) enum Fault {
     Line(String),
     /// TLS: a certificate, a cipher, an alert.
     Tls(String),
-}
-
-/// Says one command and wants one of these answers. Any other is a fault, also a friendly one.
-pub(super) async fn say(
-    connection: &mut AsyncSmtpConnection,
-    command: impl Display + Send,
-    wanted: &[u16],
-) -> Result<(), Fault> {
-    checked(connection.command(command).await, wanted)
 }
 
 /// The answer, if it is one of these.

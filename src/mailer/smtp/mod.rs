@@ -6,20 +6,18 @@ mod fault;
 mod in_turn;
 #[cfg(test)]
 mod scripted;
+mod session;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use lettre::address::Envelope;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use rustls::ClientConfig;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::fault::{Fault, checked, say};
+use self::session::{Opening, Session};
 use super::{Composed, Failure};
 
 /// How long a connection without letters is kept: less than any server's patience.
@@ -68,7 +66,7 @@ pub struct Smtp {
 
 /// A connection that has just had its letter accepted, and nothing since.
 struct Kept {
-    connection: Box<AsyncSmtpConnection>,
+    session: Session,
     since: Instant,
 }
 
@@ -88,48 +86,41 @@ impl Smtp {
         // ends the connection too.
         let kept = self.kept.take().filter(|kept| kept.since.elapsed() < self.idle_max);
         let timeout = self.settings.timeout;
-        let connection = within(timeout, self.converse(kept, composed)).await?;
-        self.kept = Some(Kept { connection: Box::new(connection), since: Instant::now() });
+        let session = within(timeout, self.converse(kept, composed)).await?;
+        self.kept = Some(Kept { session, since: Instant::now() });
         Ok(())
     }
 
     /// Takes leave of the server, if a connection is kept.
     pub async fn close(&mut self) {
         if let Some(mut kept) = self.kept.take() {
-            let _ = tokio::time::timeout(FAREWELL, kept.connection.quit()).await;
+            let _ = tokio::time::timeout(FAREWELL, kept.session.quit()).await;
         }
     }
 
-    /// The conversation about one letter, and the connection it leaves behind.
-    async fn converse(&mut self, kept: Option<Kept>, composed: &Composed) -> Result<AsyncSmtpConnection, Failure> {
-        let envelope = composed.envelope();
-        let mut connection = self.introduced(kept, envelope).await?;
-        for recipient in envelope.to() {
-            say(&mut connection, Rcpt::new(recipient.clone(), Vec::new()), &[250, 251])
-                .await
-                .map_err(|fault| fault.about_letter("the recipient"))?;
-        }
-        say(&mut connection, Data, &[354]).await.map_err(|fault| fault.about_letter("DATA"))?;
-        let verdict = connection.message(composed.bytes()).await;
-        checked(verdict, &[250]).map_err(|fault| fault.about_letter("the letter"))?;
-        Ok(connection)
+    /// The conversation about one letter, and the session it leaves behind.
+    async fn converse(&mut self, kept: Option<Kept>, composed: &Composed) -> Result<Session, Failure> {
+        let opening = Opening::of(composed);
+        let mut session = self.begun(kept, &opening).await?;
+        session.finish(&opening, composed.bytes()).await?;
+        Ok(session)
     }
 
-    /// A connection that knows the sender of this letter. On a kept one this is where its end, or a word too many from
-    /// the server, shows: nothing is accepted yet, so a new one takes its place.
-    async fn introduced(&mut self, kept: Option<Kept>, envelope: &Envelope) -> Result<AsyncSmtpConnection, Failure> {
-        if let Some(Kept { mut connection, .. }) = kept
-            && sender(&mut connection, envelope).await.is_ok()
+    /// A session in which this letter has begun. In a kept one this is where its end, or a word too many from the server,
+    /// shows: nothing is accepted yet, so a new one takes its place.
+    async fn begun(&mut self, kept: Option<Kept>, opening: &Opening) -> Result<Session, Failure> {
+        if let Some(Kept { mut session, .. }) = kept
+            && session.begin(opening).await.is_ok()
         {
-            return Ok(*connection);
+            return Ok(session);
         }
-        let mut connection = self.connect().await?;
-        sender(&mut connection, envelope).await.map_err(|fault| fault.about_letter("the sender"))?;
-        Ok(connection)
+        let mut session = self.connect().await?;
+        session.begin(opening).await.map_err(|fault| fault.about_letter("the sender"))?;
+        Ok(session)
     }
 
     /// A new connection, greeted, encrypted and authenticated as configured.
-    async fn connect(&mut self) -> Result<AsyncSmtpConnection, Failure> {
+    async fn connect(&mut self) -> Result<Session, Failure> {
         let tls = match (&self.tls, self.settings.security) {
             (_, Security::None) => None,
             (Some(tls), Security::StartTls | Security::Tls) => Some(Arc::clone(tls)),
@@ -139,11 +130,6 @@ impl Smtp {
         };
         connect::open(&self.settings, &self.hello, tls).await
     }
-}
-
-/// Names whose letter it is.
-async fn sender(connection: &mut AsyncSmtpConnection, envelope: &Envelope) -> Result<(), Fault> {
-    say(connection, Mail::new(envelope.from().cloned(), Vec::new()), &[250]).await
 }
 
 /// Tries everything but a letter: connect, TLS, authentication, one harmless command, leave.
@@ -159,12 +145,12 @@ impl Smtp {
     async fn probe(&mut self) -> Result<(), Failure> {
         let timeout = self.settings.timeout;
         let conversation = async {
-            let mut connection = self.connect().await?;
-            say(&mut connection, Noop, &[250]).await.map_err(|fault| fault.about_session("NOOP"))?;
-            Ok(connection)
+            let mut session = self.connect().await?;
+            session.greet().await?;
+            Ok(session)
         };
-        let mut connection = within(timeout, conversation).await?;
-        let _ = tokio::time::timeout(FAREWELL, connection.quit()).await;
+        let mut session = within(timeout, conversation).await?;
+        let _ = tokio::time::timeout(FAREWELL, session.quit()).await;
         Ok(())
     }
 }

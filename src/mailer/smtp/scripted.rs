@@ -36,6 +36,16 @@ pub(super) fn hello() -> Vec<Act> {
     vec![Say("220 ready\r\n"), Hear("EHLO shop.example"), Say("250-mail.example\r\n250 AUTH PLAIN LOGIN\r\n")]
 }
 
+/// The same of a server that takes several commands at once.
+pub(super) fn brisk_hello() -> Vec<Act> {
+    vec![Say("220 ready\r\n"), Hear("EHLO shop.example"), Say("250-mail.example\r\n250-PIPELINING\r\n250 SIZE\r\n")]
+}
+
+/// All that comes before a letter, heard in one go, and answered so.
+pub(super) fn at_once(answers: &'static str) -> Vec<Act> {
+    vec![Hear("MAIL FROM:<ledger@shop.example>"), Hear("RCPT TO:<"), Hear("DATA"), Say(answers)]
+}
+
 /// A letter, taken.
 pub(super) fn taken() -> Vec<Act> {
     [up_to_data(), vec![Letter, Say("250 taken\r\n")]].concat()

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::scripted::Act::{Await, Hang, Hear, Letter, Say, Tell};
-use super::scripted::{Act, Server, hello, taken, up_to_data};
+use super::scripted::{Act, Server, at_once, brisk_hello, hello, taken, up_to_data};
 use super::*;
 use crate::mailer::letter::tests::composed;
 
@@ -231,4 +231,33 @@ async fn an_answer_before_the_letter_was_sent_does_not_count_as_its_acceptance()
         Hang,
     ];
     assert_deferred(&outcome([hello(), eager].concat()).await, "out of turn");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_several_commands_at_once_is_told_all_before_a_letter() {
+    let letter = || [at_once("250 ok\r\n250 ok\r\n354 go\r\n"), vec![Letter, Say("250 taken\r\n")]].concat();
+    let server = Server::start(vec![[brisk_hello(), letter(), letter()].concat()], None).await;
+    let mut smtp = client(server.port, Security::None);
+    assert_eq!(deliver(&mut smtp, 1).await, Ok(()));
+    assert_eq!(deliver(&mut smtp, 2).await, Ok(()));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_said_at_once_is_answered_one_by_one() {
+    for (answers, outcome_is) in [
+        ("553 not yours\r\n503 no sender\r\n503 no sender\r\n", refused(553, "not yours")),
+        ("250 ok\r\n550 no such user\r\n354 go\r\n", refused(550, "no such user")),
+        ("250 ok\r\n250 ok\r\n554 not today\r\n", refused(554, "not today")),
+    ] {
+        // No letter follows: the server would take it for somebody.
+        assert_eq!(outcome([brisk_hello(), at_once(answers), vec![Hang]].concat()).await, outcome_is);
+    }
+    let greylisted = at_once("250 ok\r\n450 later\r\n503 no recipient\r\n");
+    assert_deferred(&outcome([brisk_hello(), greylisted].concat()).await, "450 later");
+    let eager = [at_once("250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"), vec![Hang]].concat();
+    assert_deferred(&outcome([brisk_hello(), eager].concat()).await, "out of turn");
+    let stray = [at_once("250 stray\r\n250 ok\r\n250 ok\r\n354 go\r\n"), vec![Hang]].concat();
+    assert_deferred(&outcome([brisk_hello(), stray].concat()).await, "DATA with 250");
+    assert_deferred(&outcome([brisk_hello(), at_once("250 ok\r\n250 ok\r\n")].concat()).await, "lost at DATA");
 }
