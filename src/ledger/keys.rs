@@ -7,15 +7,17 @@
 //! share pages and no commit waits for many.
 //!
 //! The index has room for six bytes of a digest of integration and key, the key's place. Two may share one, so who finds
-//! a payment there compares its key. No key is ever changed and no payment taken away. That none has the key of another
+//! a payment there compares its key. Most places are empty, which need not be looked up once it is known (`sieve.rs`). No key is ever changed and no payment taken away. That none has the key of another
 //! is kept by whoever adds one: it has looked in the same transaction, and nobody else writes meanwhile.
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::rows::StoredKey;
+use super::sieve::{Look, PLACE, Sieve};
+use super::statements::Statements;
 use super::verify::{Check, Verification, unreadable};
 
 /// How deep the layers are, and how keys move between them.
@@ -45,7 +47,7 @@ const END: Entry = (i64::MAX, 0);
 /// Where the index has the key of a payment of this integration.
 pub(super) fn place(integration: i64, key: &StoredKey<'_>) -> i64 {
     let digest = Sha256::new().chain_update(integration.to_be_bytes()).chain_update(key.as_bytes()).finalize();
-    digest.iter().take(6).fold(0, |place, byte| place << 8 | i64::from(*byte))
+    digest.iter().take(PLACE as usize / 8).fold(0, |place, byte| place << 8 | i64::from(*byte))
 }
 
 /// How far keys have moved, as the ledger says.
@@ -75,6 +77,8 @@ pub(super) struct Keys {
     fresh: BTreeSet<Entry>,
     /// The last that moved from the shallow layer into the deep one. Forgotten without harm.
     deepened: Entry,
+    /// Where there is none at all.
+    sieve: Sieve,
 }
 
 impl Default for Keys {
@@ -94,6 +98,7 @@ impl Keys {
             moving: BTreeSet::new(),
             fresh: BTreeSet::new(),
             deepened: START,
+            sieve: Sieve::blind(),
         }
     }
 
@@ -111,6 +116,8 @@ impl Keys {
         if progress != self.progress {
             *self = Self { progress, ..Self::of(self.depths) };
         }
+        self.sieve = Sieve::new(progress.settled);
+        self.fresh.iter().chain(&self.moving).for_each(|entry| self.sieve.take(entry.0));
         let mut unknown = connection.prepare_cached(UNKNOWN)?;
         let mut unknown = unknown.query([self.newest.max(progress.settled)])?;
         while let Some(row) = unknown.next()? {
@@ -123,22 +130,48 @@ impl Keys {
             } else if entry > progress.moved {
                 self.moving.insert(entry);
             }
+            self.sieve.take(entry.0);
         }
         self.is_current = true;
         Ok(())
     }
 
-    /// The payments that may have this key; `settled` is [`SETTLED`], ready.
+    /// The payments that may have this key.
     pub(super) fn find(
-        &self,
-        settled: &mut Statement<'_>,
+        &mut self,
+        statements: &mut Statements<'_>,
         integration: i64,
         key: &StoredKey<'_>,
     ) -> rusqlite::Result<Vec<i64>> {
         let place = place(integration, key);
+        let look = self.sieve.look(place);
+        if look == Look::Empty {
+            return Ok(Vec::new());
+        }
+        let mut found: Vec<i64> = self.remembered(place).collect();
+        if look == Look::Perhaps {
+            let mut there = statements.settled.query([place])?;
+            while let Some(row) = there.next()? {
+                found.push(row.get(0)?);
+            }
+            return Ok(found);
+        }
+        let mut neighbours = statements.neighbours.query(self.sieve.region(place))?;
+        while let Some(row) = neighbours.next()? {
+            let taken = row.get(0)?;
+            self.sieve.take(taken);
+            if taken == place {
+                found.push(row.get(1)?);
+            }
+        }
+        self.sieve.know(place);
+        Ok(found)
+    }
+
+    /// The payments in this place whose keys have yet to move into the index.
+    fn remembered(&self, place: i64) -> impl Iterator<Item = i64> {
         let here = (place, i64::MIN)..=(place, i64::MAX);
-        let remembered = self.fresh.range(here.clone()).chain(self.moving.range(here)).map(|(_, payment)| Ok(*payment));
-        remembered.chain(settled.query_map([place], |row| row.get(0))?).collect()
+        self.fresh.range(here.clone()).chain(self.moving.range(here)).map(|(_, payment)| *payment)
     }
 
     /// Whether this payment's key has yet to move into the index.
@@ -149,8 +182,10 @@ impl Keys {
 
     /// A payment was written, with a key that none was found to have.
     pub(super) fn add(&mut self, integration: i64, key: &StoredKey<'_>, payment: i64) {
+        let place = place(integration, key);
         self.newest = payment;
-        self.fresh.insert((place(integration, key), payment));
+        self.sieve.take(place);
+        self.fresh.insert((place, payment));
     }
 
     /// Moves on what has become too much for memory, or a part of it: these steps take away more than a commit brings.
@@ -232,6 +267,10 @@ pub(super) const UNKNOWN: &str = "SELECT id, integration_id, gateway_key FROM pa
 pub(super) const SETTLED: &str = "SELECT payment_id FROM shallow_key WHERE place = ?1 \
      UNION ALL SELECT payment_id FROM deep_key WHERE place = ?1";
 
+/// What has settled between these two places.
+pub(super) const NEIGHBOURS: &str = "SELECT place, payment_id FROM shallow_key WHERE place BETWEEN ?1 AND ?2 \
+     UNION ALL SELECT place, payment_id FROM deep_key WHERE place BETWEEN ?1 AND ?2";
+
 const ADD: &str = "INSERT OR IGNORE INTO shallow_key (place, payment_id) VALUES (?1, ?2)";
 
 pub(super) const LAST_OF_STEP: &str = "SELECT place, payment_id FROM shallow_key WHERE (place, payment_id) > (?1, ?2) \
@@ -305,7 +344,9 @@ pub(super) fn verify(connection: &Connection, found: &mut Verification) -> rusql
                 continue;
             }
         };
-        let there = keys.find(&mut settled, integration, &key)?;
+        let place = place(integration, &key);
+        let settled = settled.query_map([place], |row| row.get(0))?;
+        let there: Vec<i64> = keys.remembered(place).map(Ok).chain(settled).collect::<rusqlite::Result<_>>()?;
         match there.iter().filter(|payment| **payment == id).count() {
             0 => fault("is not found by its key".to_owned()),
             1 => {}

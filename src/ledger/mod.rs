@@ -31,6 +31,7 @@ mod rows;
 mod runs;
 mod schema;
 mod settlements;
+mod sieve;
 mod snapshot;
 mod snapshot_rows;
 mod statements;

@@ -8,6 +8,7 @@ use super::{events, keys, outbox, polls, record, repeats, traces};
 /// The statements, by what they do.
 pub(super) struct Statements<'c> {
     pub(super) settled: Statement<'c>,
+    pub(super) neighbours: Statement<'c>,
     pub(super) find: Statement<'c>,
     pub(super) insert: Statement<'c>,
     pub(super) update: Statement<'c>,
@@ -26,6 +27,7 @@ impl<'c> Statements<'c> {
         let ready = |text: &str| connection.prepare_with_flags(text, PrepFlags::SQLITE_PREPARE_PERSISTENT);
         Ok(Self {
             settled: ready(keys::SETTLED)?,
+            neighbours: ready(keys::NEIGHBOURS)?,
             find: ready(&record::find_statement())?,
             insert: ready(record::INSERT)?,
             update: ready(record::UPDATE)?,

@@ -143,7 +143,7 @@ impl<'c> Desk<'c> {
     /// The numbers of the payments that may have this key: hardly ever more than one.
     pub(super) fn payments(&mut self, integration: i64, key: &StoredKey<'_>) -> rusqlite::Result<Vec<i64>> {
         self.memory.keys.catch_up(self.connection)?;
-        self.memory.keys.find(&mut self.statements.settled, integration, key)
+        self.memory.keys.find(&mut self.statements, integration, key)
     }
 
     /// A payment was written that was looked for in vain.

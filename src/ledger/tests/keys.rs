@@ -7,6 +7,7 @@ use super::*;
 use crate::ledger::keys::{self, Depths, Keys};
 use crate::ledger::rows::StoredKey;
 use crate::ledger::schema;
+use crate::ledger::statements::Statements;
 
 /// So few that everything moves soon.
 const DEPTHS: Depths = Depths { memory: 3, shallow: 5, step: 2 };
@@ -63,8 +64,8 @@ impl Shelf {
 
     fn find(&self, keys: &mut Keys, (integration, key): (i64, u8)) -> Option<i64> {
         keys.catch_up(&self.file).unwrap();
-        let mut settled = self.file.prepare(keys::SETTLED).unwrap();
-        let found = stored(key, |key| keys.find(&mut settled, integration, key)).unwrap();
+        let mut statements = Statements::prepare(&self.file).unwrap();
+        let found = stored(key, |key| keys.find(&mut statements, integration, key)).unwrap();
         assert!(found.len() < 2, "{found:?}");
         found.first().copied()
     }

@@ -224,6 +224,11 @@ async fn what_is_read_often_is_read_by_an_index() {
     let settled = plan(&file, settling::SETTLED, [0]);
     for layer in ["shallow_key", "deep_key"] {
         assert!(settled.contains(&format!("SEARCH {layer} USING PRIMARY KEY (place=?)")), "{settled}");
+        let neighbours = plan(&file, settling::NEIGHBOURS, [0, 0]);
+        assert!(
+            neighbours.contains(&format!("SEARCH {layer} USING PRIMARY KEY (place>? AND place<?)")),
+            "{neighbours}"
+        );
     }
     for (fresh, values) in [(settling::UNKNOWN, 1), (settling::FRESH, 1)] {
         let fresh = plan(&file, fresh, params_from_iter(std::iter::repeat_n(0, values)));
