@@ -135,16 +135,19 @@ pub enum Attempt {
         /// What went wrong last.
         error: String,
     },
+    /// It was taken up, and then not tried: it waits as before.
+    NotMade,
 }
 
 impl Attempt {
-    /// The stable code of what became of it.
-    pub const fn code(&self) -> &'static str {
+    /// The stable code of what became of it, if it was made.
+    pub const fn code(&self) -> Option<&'static str> {
         match self {
-            Self::Sent => "sent",
-            Self::Deferred { .. } => "deferred",
-            Self::Refused { .. } => "refused",
-            Self::GivenUp { .. } => "given-up",
+            Self::Sent => Some("sent"),
+            Self::Deferred { .. } => Some("deferred"),
+            Self::Refused { .. } => Some("refused"),
+            Self::GivenUp { .. } => Some("given-up"),
+            Self::NotMade => None,
         }
     }
 }

@@ -37,6 +37,7 @@ mod snapshot_rows;
 mod statements;
 mod states;
 mod sweep;
+mod taken_up;
 mod ties;
 mod told_days;
 mod traces;
@@ -79,6 +80,7 @@ pub use verify::{Check, Flaw, Scope, Verification};
 use crate::domain::{MerchantTrace, Observation, Terms, Timestamp};
 use crate::protocol::Verified;
 use chain::Link;
+use taken_up::TakenUp;
 use writer::{Bells, Desk, Writer};
 
 /// How far ahead a due instant rings a bell. What is due later is found by those who look at the clock each second.
@@ -118,6 +120,7 @@ pub struct Ledger {
     reader: Reader,
     writer: Writer,
     bells: Bells,
+    taken_up: TakenUp,
     counts: Arc<Counts>,
     path: PathBuf,
     _lock: Option<File>,
@@ -140,10 +143,10 @@ impl Ledger {
             Role::Command => None,
         };
         let opened = schema::open_writer(path)?;
-        let bells = Bells::default();
-        let counts = Arc::<Counts>::default();
-        let writer = Writer::start(opened, settings.queue, settings.quarantine, bells.clone(), Arc::clone(&counts))?;
-        Ok(Self { reader: Reader::open(path)?, writer, bells, counts, path: path.clone(), _lock: lock })
+        let (bells, taken_up, counts) = (Bells::default(), TakenUp::default(), Arc::<Counts>::default());
+        let limits = (settings.queue, settings.quarantine);
+        let writer = Writer::start(opened, limits, bells.clone(), taken_up.clone(), Arc::clone(&counts))?;
+        Ok(Self { reader: Reader::open(path)?, writer, bells, taken_up, counts, path: path.clone(), _lock: lock })
     }
 
     /// The reading side, to be cloned freely.

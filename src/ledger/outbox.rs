@@ -42,41 +42,33 @@ impl Ledger {
         }
     }
 
-    /// Notes that a letter is about to be sent. `false` if it has been withdrawn since it was due: do not send it.
+    /// Notes what came of letters that were taken up, and takes up the `next` one: both in one wait for the disk. `false`
+    /// if that has been withdrawn since it was due: do not send it. Before it goes, ask [`hand_out`](Self::hand_out).
     ///
     /// # Errors
-    /// Not stored; look again later.
-    pub async fn begin_letter(&self, letter: i64) -> Result<bool, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| begin(desk, letter)).await
-    }
-
-    /// Notes what became of an attempt to send a letter.
-    ///
-    /// # Errors
-    /// Not stored; the letter will be sent again, with the same Message-ID.
-    pub async fn settle_letter(&self, letter: i64, attempt: Attempt, now: Timestamp) -> Result<(), LedgerError> {
-        let code = attempt.code();
-        self.writer.write(Admission::Wait, move |desk| settle(desk, letter, &attempt, now)).await?;
-        self.counts.letters.of(&code).raise();
-        Ok(())
-    }
-
-    /// Both at once, for who carries one letter after the other: notes what became of the one, and that the `next` is
-    /// about to be sent. `false` if that has been withdrawn: do not send it.
-    ///
-    /// # Errors
-    /// Nothing was stored: settle the one before anything else is sent.
+    /// Nothing was stored: note what came of the letters before any other is sent. Until then they would be sent again,
+    /// with the same Message-ID.
     pub async fn next_letter(
         &self,
-        (letter, attempt): (i64, Attempt),
+        carried: Vec<(i64, Attempt)>,
+        next: Option<i64>,
         now: Timestamp,
-        next: i64,
     ) -> Result<bool, LedgerError> {
+        let codes: Vec<_> = carried.iter().filter_map(|(_, attempt)| attempt.code()).collect();
         let turn = move |desk: &mut Desk<'_>| {
-            settle(desk, letter, &attempt, now)?;
-            begin(desk, next)
+            carried.iter().try_for_each(|(letter, attempt)| settle(desk, *letter, attempt, now))?;
+            next.map_or(Ok(false), |next| begin(desk, next))
         };
-        self.writer.write(Admission::Wait, turn).await
+        let begun = self.writer.write(Admission::Wait, turn).await?;
+        for code in codes {
+            self.counts.letters.of(&code).raise();
+        }
+        Ok(begun)
+    }
+
+    /// The letter that was taken up last goes, from now on. `false` if it has been withdrawn meanwhile: do not send it.
+    pub fn hand_out(&self, letter: i64) -> bool {
+        self.taken_up.hand_out(letter)
     }
 
     /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
@@ -88,19 +80,24 @@ impl Ledger {
     }
 }
 
-/// Takes back letters about these claims that have not gone out. One that has been tried is kept as withdrawn: it may
+/// Takes back letters about these claims that have not gone out. One that has been handed out is kept as withdrawn: it may
 /// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other. One
 /// that was refused nobody has: it keeps the instant at which it was settled, which tells it apart.
 ///
 /// Once the gateway has answered, no report that could not be delivered goes out any more, by `mail retry` either: it
 /// is wrong, or the answer is told in its stead.
 pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let here = desk.taken_up.here();
     for kind in kinds {
         desk.connection
             .prepare_cached(
-                "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' AND attempts = 0",
+                "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' \
+                 AND attempts <= (id IS ?3)",
             )?
-            .execute(params![payment, kind.code()])?;
+            .execute(params![payment, kind.code(), here])?;
         desk.connection
             .prepare_cached(
                 "UPDATE outbox SET state = 'withdrawn', settled = CASE state WHEN 'refused' THEN settled END \
@@ -109,6 +106,14 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
                  AND (SELECT trust FROM payment WHERE id = ?1) = 'confirmed'))))",
             )?
             .execute(params![payment, kind.code()])?;
+    }
+    if let Some(letter) = here
+        && !desk
+            .connection
+            .prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND state = 'waiting'")?
+            .exists([letter])?
+    {
+        desk.taken_up.withdraw();
     }
     Ok(())
 }
@@ -134,7 +139,7 @@ pub(super) fn write(
     let mut letters = Vec::new();
     for notice in notices {
         for recipient in recipients {
-            if wanted(desk.connection, (payment, is_new), recipient, notice.condition)? {
+            if wanted(desk, (payment, is_new), recipient, notice.condition)? {
                 letters.push((notice, recipient));
             }
         }
@@ -170,12 +175,12 @@ const TOLD: &str = "state IN ('waiting', 'sent')";
 const PERHAPS_TOLD: &str = "(state IN ('waiting', 'sent') OR (state = 'withdrawn' AND settled IS NULL))";
 
 /// What has left us, or may have, as the payment then was: what still waits untried will tell it as it is.
-const GONE_OUT: &str = "(state = 'sent' OR (state = 'waiting' AND attempts > 0) \
+const GONE_OUT: &str = "(state = 'sent' OR (state = 'waiting' AND tries > 0) \
      OR (state = 'withdrawn' AND settled IS NULL))";
 
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(
-    connection: &Connection,
+    desk: &Desk<'_>,
     (payment, is_new): (i64, bool),
     recipient: &str,
     condition: Condition,
@@ -184,12 +189,13 @@ fn wanted(
         if is_new {
             return Ok(false);
         }
-        let mut letters = connection.prepare_cached(&format!(
-            "SELECT notice FROM outbox WHERE payment_id = ?1 AND recipient = ?2 AND {such} \
+        let mut letters = desk.connection.prepare_cached(&format!(
+            "SELECT notice FROM (SELECT *, attempts - (id IS ?3) AS tries FROM outbox \
+             WHERE payment_id = ?1 AND recipient = ?2) AS letter WHERE {such} \
              AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \
-             AND later.notice LIKE 'corrected:%' AND later.written > outbox.written)"
+             AND later.notice LIKE 'corrected:%' AND later.written > letter.written)"
         ))?;
-        let mut letters = letters.query(params![payment, recipient])?;
+        let mut letters = letters.query(params![payment, recipient, desk.taken_up.here()])?;
         while let Some(letter) = letters.next()? {
             if of(rows::text(letter, 0, NoticeKind::from_code)?) {
                 return Ok(true);
@@ -214,12 +220,15 @@ fn wanted(
     })
 }
 
-/// Notes that a letter is about to be tried. `false` if it was withdrawn meanwhile: then it must not go.
+/// Takes up a letter. `false` if it was withdrawn meanwhile: then it must not go.
 fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
     let begun = desk
         .connection
         .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
         .execute([letter])?;
+    if begun > 0 {
+        desk.taken_up.take(letter);
+    }
     Ok(begun > 0)
 }
 
@@ -230,6 +239,7 @@ fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -
         Attempt::Deferred { until, error } => ("waiting", Some(millis(*until)), Some(error)),
         Attempt::Refused { error } => ("refused", None, Some(error)),
         Attempt::GivenUp { error } => ("given-up", None, Some(error)),
+        Attempt::NotMade => return give_back(desk, letter),
     };
     let settled = (state != "waiting").then(|| millis(now));
     desk.connection
@@ -238,6 +248,15 @@ fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -
              WHERE id = ?1 AND (state = 'waiting' OR (state = 'withdrawn' AND ?2 = 'sent'))",
         )?
         .execute(params![letter, state, due, error, settled])?;
+    Ok(())
+}
+
+/// Puts a letter back that was taken up and not tried.
+fn give_back(desk: &Desk<'_>, letter: i64) -> rusqlite::Result<()> {
+    desk.taken_up.hand_out(letter);
+    desk.connection
+        .prepare_cached("UPDATE outbox SET attempts = attempts - 1 WHERE id = ?1 AND attempts > 0")?
+        .execute([letter])?;
     Ok(())
 }
 

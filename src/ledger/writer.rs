@@ -18,6 +18,7 @@ use super::counts::Counts;
 use super::keys::Keys;
 use super::rows::StoredKey;
 use super::statements::Statements;
+use super::taken_up::TakenUp;
 use super::whereabouts::Whereabouts;
 use super::{Admission, LedgerError, QuarantineLimits, outbox};
 use crate::domain::IntegrationName;
@@ -37,6 +38,7 @@ pub(super) const CHECKPOINT: u32 = 4000;
 pub(super) struct Desk<'c> {
     pub(super) connection: &'c Connection,
     pub(super) statements: Statements<'c>,
+    pub(super) taken_up: TakenUp,
     memory: Memory,
     limits: QuarantineLimits,
     log: Log,
@@ -95,11 +97,10 @@ impl<'c> Desk<'c> {
     fn new(
         connection: &'c Connection,
         limits: QuarantineLimits,
-        log: Log,
-        whereabouts: Whereabouts,
+        (log, whereabouts, taken_up): (Log, Whereabouts, TakenUp),
     ) -> rusqlite::Result<Self> {
         let statements = Statements::prepare(connection)?;
-        Ok(Self { connection, statements, memory: Memory::default(), limits, log, whereabouts })
+        Ok(Self { connection, statements, taken_up, memory: Memory::default(), limits, log, whereabouts })
     }
 
     /// The digest of the newest event.
@@ -228,9 +229,9 @@ impl Writer {
     /// The system gives no thread, or the ledger has not the tables that every message needs.
     pub(super) fn start(
         (mut connection, whereabouts): (Connection, Whereabouts),
-        capacity: usize,
-        limits: QuarantineLimits,
+        (capacity, limits): (usize, QuarantineLimits),
         bells: Bells,
+        taken_up: TakenUp,
         counts: Arc<Counts>,
     ) -> Result<Self, LedgerError> {
         let log = Log::default();
@@ -244,7 +245,7 @@ impl Writer {
         let (seated, is_seated) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("ledger-writer".into())
-            .spawn(move || match Desk::new(&connection, limits, log, whereabouts) {
+            .spawn(move || match Desk::new(&connection, limits, (log, whereabouts, taken_up)) {
                 Ok(desk) => {
                     drop(seated);
                     run(desk, works, &bells, &counts);

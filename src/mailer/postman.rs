@@ -1,4 +1,6 @@
 //! The round of the post: takes what is due from the outbox, has it written and delivered, and notes what became of it.
+//! While one letter is on its way, the ledger notes what came of the one before it and that the one after it goes next:
+//! a letter waits for the mail server or for the disk, whichever takes longer, and not for both.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,25 +80,45 @@ impl MailerSettings {
 
 /// Carries letters from the outbox, one at a time.
 pub struct Postman {
+    clerk: Clerk,
+    carrier: Carrier,
+}
+
+/// Keeps the book: which letter goes next, and what came of it.
+struct Clerk {
     ledger: Arc<Ledger>,
+    settings: Arc<MailerSettings>,
+    /// Letters that were taken up, and what came of them, until the ledger knows. As long as the ledger cannot be written
+    /// nothing else is carried, or it would be carried again and again.
+    carried: Vec<(i64, Attempt)>,
+}
+
+/// Goes to the mail server.
+struct Carrier {
     settings: Arc<MailerSettings>,
     transport: Transport,
     resting_until: Option<Instant>,
-    /// A letter that was carried, and what came of it, until the ledger knows. As long as the ledger cannot be written
-    /// nothing else is carried, or it would be carried again and again.
-    carried: Option<(i64, Attempt)>,
+}
+
+/// A letter that was taken up, and what goes out for it.
+struct InHand {
+    letter: ledger::Letter,
+    written: Result<Composed, ComposeError>,
 }
 
 impl Postman {
     /// Carries the letters of `ledger`.
     pub fn new(ledger: Arc<Ledger>, settings: MailerSettings) -> Self {
-        let transport = settings.transport();
-        Self { ledger, settings: Arc::new(settings), transport, resting_until: None, carried: None }
+        let (transport, settings) = (settings.transport(), Arc::new(settings));
+        Self {
+            clerk: Clerk { ledger, settings: Arc::clone(&settings), carried: Vec::new() },
+            carrier: Carrier { settings, transport, resting_until: None },
+        }
     }
 
     /// Goes on a round whenever something is due, until `shutdown`; the letter in hand is finished first.
     pub async fn run(mut self, mut beat: watch::Receiver<()>, shutdown: CancellationToken) {
-        let bell = self.ledger.letters_due();
+        let bell = self.clerk.ledger.letters_due();
         while !shutdown.is_cancelled() {
             let (more, next) = match self.round(&shutdown).await {
                 Ok(round) => round,
@@ -115,59 +137,76 @@ impl Postman {
                 () = until(next) => {}
             }
         }
-        self.transport.close().await;
+        self.carrier.transport.close().await;
     }
 
     /// Delivers a bag of what is due. Returns whether more may be due, and when the next letter is.
     async fn round(&mut self, shutdown: &CancellationToken) -> Result<(bool, Option<Timestamp>), LedgerError> {
-        self.settle().await?;
-        self.resting_until = self.resting_until.filter(|until| Instant::now() < *until);
-        if self.resting_until.is_some() {
+        let Self { clerk, carrier } = self;
+        clerk.settle().await?;
+        if carrier.is_resting() {
             return Ok((false, None));
         }
-        let (letters, next) = self.ledger.due_letters(Utc::now(), BAG).await?;
-        let full = letters.len() == BAG;
-        for letter in letters {
-            if shutdown.is_cancelled() {
-                self.settle().await?;
+        let (letters, next) = clerk.ledger.due_letters(Utc::now(), BAG).await?;
+        let (full, mut bag) = (letters.len() == BAG, letters.into_iter());
+        let mut in_hand = clerk.take_up(&mut bag).await?;
+        while let Some(letter) = in_hand {
+            let id = letter.letter.id;
+            if carrier.is_resting() || shutdown.is_cancelled() {
+                clerk.carried.push((id, Attempt::NotMade));
+                clerk.settle().await?;
                 return Ok((false, None));
             }
-            let (id, settings) = (letter.id, Arc::clone(&self.settings));
-            // The disk takes as long to note that it goes as it takes to write it: so both at once.
-            let (begun, written) = tokio::join!(self.begin(id), async { settings.write(&letter) });
-            if !begun? {
+            if !clerk.ledger.hand_out(id) {
+                clerk.carried.push((id, Attempt::NotMade));
+                in_hand = clerk.take_up(&mut bag).await?;
                 continue;
             }
-            self.carried = Some((id, self.carry(letter, written).await));
-            if self.resting_until.is_some() {
-                self.settle().await?;
-                return Ok((false, None));
+            let (attempt, taken_up) = tokio::join!(carrier.carry(letter), clerk.take_up(&mut bag));
+            clerk.carried.push((id, attempt));
+            in_hand = taken_up?;
+        }
+        clerk.settle().await?;
+        Ok((full && !carrier.is_resting(), next))
+    }
+}
+
+impl Clerk {
+    /// Takes the next letter of the bag that has not been withdrawn; the ledger notes this together with what came of
+    /// those before.
+    async fn take_up(&mut self, bag: &mut impl Iterator<Item = ledger::Letter>) -> Result<Option<InHand>, LedgerError> {
+        for letter in bag {
+            let begun = self.ledger.next_letter(self.carried.clone(), Some(letter.id), Utc::now());
+            // The disk takes as long to note that it goes as it takes to write it: so both at once.
+            let (begun, written) = tokio::join!(begun, async { self.settings.write(&letter) });
+            let begun = begun?;
+            self.carried.clear();
+            if begun {
+                return Ok(Some(InHand { letter, written }));
             }
         }
         self.settle().await?;
-        Ok((full, next))
+        Ok(None)
     }
 
-    /// Has the ledger note what came of the letter carried last and that this one goes next: one wait for the disk.
-    /// `false` if it has been withdrawn.
-    async fn begin(&mut self, letter: i64) -> Result<bool, LedgerError> {
-        let Some(carried) = &self.carried else { return self.ledger.begin_letter(letter).await };
-        let begun = self.ledger.next_letter(carried.clone(), Utc::now(), letter).await?;
-        self.carried = None;
-        Ok(begun)
-    }
-
-    /// Has the ledger note what came of the letter carried last.
+    /// Has the ledger note what came of the letters that were taken up.
     async fn settle(&mut self) -> Result<(), LedgerError> {
-        if let Some((letter, attempt)) = &self.carried {
-            self.ledger.settle_letter(*letter, attempt.clone(), Utc::now()).await?;
-            self.carried = None;
+        if !self.carried.is_empty() {
+            self.ledger.next_letter(self.carried.clone(), None, Utc::now()).await?;
+            self.carried.clear();
         }
         Ok(())
     }
+}
+
+impl Carrier {
+    /// Whether no letter would go for now.
+    fn is_resting(&self) -> bool {
+        self.resting_until.is_some_and(|until| Instant::now() < until)
+    }
 
     /// Tries to deliver one letter, as it was written, and says what became of it.
-    async fn carry(&mut self, letter: ledger::Letter, written: Result<Composed, ComposeError>) -> Attempt {
+    async fn carry(&mut self, InHand { letter, written }: InHand) -> Attempt {
         let payment = match &letter.about {
             About::Payment { payment, .. } => payment.facts.reference.as_ref().map(masked),
             About::Report(_) => None,
@@ -283,17 +322,24 @@ mod tests {
 
         let mail = home.path().join("mail");
         let settings = MailerSettings { way: Way::Directory(mail.clone()), ..settings() };
-        Postman::new(Arc::clone(&ledger), settings).round(&CancellationToken::new()).await.unwrap();
-        let mut states = Vec::new();
-        ledger
-            .reader()
-            .letters(|letter| {
-                states.push((letter.recipient, letter.state));
+        let mut postman = Postman::new(Arc::clone(&ledger), settings);
+        let states = || {
+            let mut states = Vec::new();
+            let each = |letter: ledger::LetterState| {
+                states.push((letter.recipient, letter.state, letter.attempts));
                 true
-            })
-            .unwrap();
-        let state = |recipient: &str, state: &str| (recipient.to_owned(), state.to_owned());
-        assert_eq!(states, [state("not an address", "refused"), state("owner@shop.example", "sent")]);
+            };
+            ledger.reader().letters(each).unwrap();
+            states
+        };
+        let state = |recipient: &str, state: &str, attempts| (recipient.to_owned(), state.to_owned(), attempts);
+        let ended = CancellationToken::new();
+        ended.cancel();
+        postman.round(&ended).await.unwrap();
+        let waiting = [state("not an address", "waiting", 0), state("owner@shop.example", "waiting", 0)];
+        assert_eq!(states(), waiting, "what was taken up is put back at the end");
+        postman.round(&CancellationToken::new()).await.unwrap();
+        assert_eq!(states(), [state("not an address", "refused", 1), state("owner@shop.example", "sent", 1)]);
         let files: Vec<_> = std::fs::read_dir(mail).unwrap().map(|file| file.unwrap().path()).collect();
         let message = read_back(&std::fs::read(&files[0]).unwrap());
         assert!(files.len() == 1 && message.text.contains("No payment was paid."), "{}", message.text);

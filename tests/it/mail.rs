@@ -39,6 +39,22 @@ async fn not_now_is_tried_again_with_the_same_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_a_letter_is_on_its_way_the_next_is_taken_up_and_does_not_go_yet() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::TakeLate]).await;
+    let settings = Settings::usual().set("integrations.shop.notify", ["owner@shop.example", "books@shop.example"]);
+    let house = House::start(settings.smtp(office.port, "none")).await;
+    house.pay("INV-32", "25.00").await;
+    office.until_letters(1).await;
+    let all = |such: &dyn Fn(&Value) -> bool| house.mail_json().iter().all(such).then_some(());
+    house.wait(|| all(&|letter| letter["attempts"] == 1)).await.expect("the second letter is taken up");
+    assert_eq!(office.lines().iter().filter(|line| line.starts_with("RCPT")).count(), 1);
+    office.take_it();
+    let letters = office.until_letters(2).await;
+    assert_ne!(letters[0].1, letters[1].1);
+    house.wait(|| all(&|letter| letter["state"] == "sent" && letter["attempts"] == 1)).await.expect("both are sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_cannot_note_that_a_letter_went_does_not_send_it_again_and_again() {
     let office = PostOffice::open(Protection::Plain, &[]).await;
     let house = House::start(Settings::usual().smtp(office.port, "none")).await;
@@ -113,7 +129,8 @@ async fn a_server_with_a_strangers_certificate_gets_no_letter_and_the_log_is_lou
     for protection in [Protection::Tls(Authority::new()), Protection::StartTls(Authority::new())] {
         let security = if matches!(protection, Protection::Tls(_)) { "tls" } else { "starttls" };
         let office = PostOffice::open(protection, &[]).await;
-        let mut house = House::build(trusting(&office, security)).await;
+        let recipients = ["owner@shop.example", "books@shop.example"];
+        let mut house = House::build(trusting(&office, security).set("integrations.shop.notify", recipients)).await;
         house.write("authority.pem", &Authority::new().pem);
         house.open().await;
         house.pay("INV-32", "25.00").await;
@@ -122,6 +139,8 @@ async fn a_server_with_a_strangers_certificate_gets_no_letter_and_the_log_is_lou
         house.until_logged("does not trust the certificate's issuer").await;
         let letter = until_letter_is(&house, "waiting").await;
         assert_eq!(letter["settled"], Value::Null);
+        let tried = || house.mail_json().iter().map(|letter| letter["attempts"].as_u64().unwrap()).sum::<u64>();
+        house.wait(|| (tried() == 1).then_some(())).await.expect("the other letter was not tried");
         assert!(office.letters().is_empty());
         assert!(!office.lines().iter().any(|line| line.starts_with("AUTH")), "{:?}", office.lines());
     }

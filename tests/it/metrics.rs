@@ -242,3 +242,12 @@ async fn check_says_which_old_key_can_go_after_thirty_days() {
         assert!(!said.contains("shop.key has"), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_that_go_on_one_round_are_counted_each() {
+    let recipients = ["owner@shop.example", "books@shop.example", "shelves@shop.example"];
+    let house = House::start(Settings::usual().set("integrations.shop.notify", recipients)).await;
+    house.pay("INV-1", "25.00").await;
+    let page = until(&house, r#"paynowd_letters_total{outcome="sent"}"#, 3).await;
+    assert_eq!(page.get(r#"paynowd_letters_total{outcome="sent"}"#), 3);
+}

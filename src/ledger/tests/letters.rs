@@ -18,8 +18,12 @@ impl House {
         self.ledger.due_letters(when, 99).await.unwrap().0
     }
 
+    async fn take_up(&self, letter: &Letter) -> bool {
+        self.ledger.next_letter(Vec::new(), Some(letter.id), at(0)).await.unwrap()
+    }
+
     async fn begin(&self, letter: &Letter) -> bool {
-        self.ledger.begin_letter(letter.id).await.unwrap()
+        self.take_up(letter).await && self.ledger.hand_out(letter.id)
     }
 
     /// Tries a letter as the postman does: first asks whether it may still go.
@@ -29,7 +33,7 @@ impl House {
     }
 
     async fn settle(&self, letter: &Letter, attempt: Attempt, when: Timestamp) {
-        self.ledger.settle_letter(letter.id, attempt, when).await.unwrap();
+        self.ledger.next_letter(vec![(letter.id, attempt)], None, when).await.unwrap();
     }
 
     /// The same ledger, opened by a process that remembers nothing.
@@ -73,15 +77,60 @@ async fn one_letter_is_settled_as_the_next_is_begun_unless_that_was_withdrawn() 
     let letters = house.due(at(0)).await;
     let [first, second] = &letters[..] else { panic!("two letters: {letters:?}") };
     assert!(house.begin(first).await);
-    assert!(house.ledger.next_letter((first.id, Attempt::Sent), at(1), second.id).await.unwrap());
+    assert!(house.ledger.next_letter(vec![(first.id, Attempt::Sent)], Some(second.id), at(1)).await.unwrap());
     let states = || house.story(1).letters.into_iter().map(|it| (it.id, it.state, it.attempts)).collect::<Vec<_>>();
     assert_eq!(states(), [(second.id, "waiting".into(), 1), (first.id, "sent".into(), 1)]);
 
     house.post(2, "Paid", at(2)).await;
     let third = house.due(at(2)).await.into_iter().find(|letter| letter.id > second.id).unwrap();
     house.poll(2, "Cancelled", at(3)).await;
-    assert!(!house.ledger.next_letter((second.id, Attempt::Sent), at(4), third.id).await.unwrap(), "withdrawn");
+    let begun = house.ledger.next_letter(vec![(second.id, Attempt::Sent)], Some(third.id), at(4)).await.unwrap();
+    assert!(!begun, "withdrawn");
     assert_eq!(states(), [(second.id, "sent".into(), 1), (first.id, "sent".into(), 1)]);
+}
+
+#[tokio::test]
+async fn a_letter_that_was_taken_up_and_not_tried_waits_as_before() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    let tried = || house.story(1).letters.iter().map(|it| (it.state.clone(), it.attempts)).collect::<Vec<_>>();
+    house.post(1, "Paid", at(0)).await;
+    let letter = &house.due(at(0)).await[0];
+    house.carry(letter, Attempt::NotMade, at(1)).await;
+    assert_eq!(tried(), [("waiting".into(), 0)]);
+    let later = Attempt::Deferred { until: at(1), error: "not now".into() };
+    house.carry(letter, later, at(1)).await;
+    house.carry(letter, Attempt::NotMade, at(1)).await;
+    assert_eq!(tried(), [("waiting".into(), 1)], "tried once");
+}
+
+#[tokio::test]
+async fn a_letter_that_lies_here_is_withdrawn_as_if_nobody_had_touched_it_and_one_that_is_on_its_way_is_corrected() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    for (payment, is_handed_out) in [(1, false), (2, true)] {
+        house.post(payment, "Paid", at(0)).await;
+        let letter = house.due(at(0)).await.pop().unwrap();
+        assert!(house.take_up(&letter).await);
+        assert!(!is_handed_out || house.ledger.hand_out(letter.id));
+        house.poll(payment, "Created", at(1)).await;
+        let corrected =
+            [self::letter(OWNER, "corrected:created", "waiting"), self::letter(OWNER, "reported:paid", "withdrawn")];
+        assert_eq!(house.letters(payment), if is_handed_out { &corrected[..] } else { &[] });
+        assert!(!house.ledger.hand_out(letter.id), "it must not go, or has gone");
+        if !is_handed_out {
+            house.settle(&letter, Attempt::NotMade, at(2)).await;
+            assert!(house.letters(payment).is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_up_by_a_process_that_ended_may_have_gone() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    assert!(house.take_up(&house.due(at(0)).await[0]).await);
+    let house = house.begun_anew();
+    house.poll(1, "Created", at(1)).await;
+    assert_eq!(house.letters(1)[0], letter(OWNER, "corrected:created", "waiting"));
 }
 
 #[tokio::test]

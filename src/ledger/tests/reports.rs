@@ -136,9 +136,9 @@ async fn a_day_is_reported_once_and_every_try_at_a_letter_is_the_same_letter() {
     let letters = house.reported(night()).await;
     assert_ne!(letters[0].0.token, letters[1].0.token);
     let first = letters[0].0.clone();
-    assert!(house.ledger.begin_letter(first.id).await.unwrap());
+    assert!(house.ledger.next_letter(Vec::new(), Some(first.id), night()).await.unwrap());
     let later = Attempt::Deferred { until: at(100_000), error: "not now".into() };
-    house.ledger.settle_letter(first.id, later, night()).await.unwrap();
+    house.ledger.next_letter(vec![(first.id, later)], None, night()).await.unwrap();
     let again = house.reported(at(100_000)).await;
     assert!(again.iter().any(|(letter, _)| (letter.id, &letter.token, letter.attempts) == (first.id, &first.token, 1)));
     let mut states = Vec::new();
