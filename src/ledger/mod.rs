@@ -6,6 +6,7 @@
 mod chain;
 mod changes;
 mod counts;
+mod deliveries;
 mod discrepancies;
 mod due;
 mod error;
@@ -338,7 +339,7 @@ impl Ledger {
         let move_along = move |desk: &mut Desk<'_>| {
             polls::move_along(desk, by, now)?;
             unconfirmed::move_along(desk, by, now)?;
-            outbox::move_along(desk, by, now)
+            deliveries::move_along(desk, by, now)
         };
         self.writer.write(Admission::Wait, move_along).await
     }

@@ -1,84 +1,12 @@
 //! Letters to be sent. Each is written in the transaction of the fact it tells, or, where that is that nobody has
-//! confirmed a claim, once it is true; sending happens with none open.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-use std::time::Duration;
+//! confirmed a claim, once it is true; sending happens with none open (`deliveries.rs`).
 
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::chain;
-use super::letter::{About, Attempt, Letter, LetterState, REPORT, Topic};
+use super::letter::{LetterState, REPORT, Topic};
 use super::rows::{self, millis};
-use super::runs::{self, Reported};
 use super::writer::Desk;
-use super::{Admission, Ledger, LedgerError, unconfirmed};
 use crate::domain::{Condition, Notice, NoticeKind, Payment, Seen, Status, Timestamp};
-
-impl Ledger {
-    /// The letters to send at `now`, the oldest first, at most `limit`, and when the next one after them is due. Claims
-    /// that nobody has confirmed in time get theirs first.
-    ///
-    /// # Errors
-    /// The ledger could not be read or written; look again later.
-    pub async fn due_letters(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Letter>, Option<Timestamp>), LedgerError> {
-        loop {
-            let read = move |connection: &Connection| {
-                if unconfirmed::any(connection, now)? {
-                    return Ok(None);
-                }
-                let next = [next_due(connection, now)?, unconfirmed::next_due(connection, now)?];
-                Ok(Some((due(connection, now, limit)?, next.into_iter().flatten().min())))
-            };
-            if let Some(letters) = self.reader().read(read).await? {
-                return Ok(letters);
-            }
-            self.writer.write(Admission::Wait, move |desk| unconfirmed::tell(desk, now)).await?;
-        }
-    }
-
-    /// Notes what came of letters that were taken up, and takes up the `next` one: both in one wait for the disk. `false`
-    /// if that has been withdrawn since it was due: do not send it. Before it goes, ask [`hand_out`](Self::hand_out).
-    ///
-    /// # Errors
-    /// Nothing was stored: note what came of the letters before any other is sent. Until then they would be sent again,
-    /// with the same Message-ID.
-    pub async fn next_letter(
-        &self,
-        carried: Vec<(i64, Attempt)>,
-        next: Option<i64>,
-        now: Timestamp,
-    ) -> Result<bool, LedgerError> {
-        let codes: Vec<_> = carried.iter().filter_map(|(_, attempt)| attempt.code()).collect();
-        let turn = move |desk: &mut Desk<'_>| {
-            carried.iter().try_for_each(|(letter, attempt)| settle(desk, *letter, attempt, now))?;
-            next.map_or(Ok(false), |next| begin(desk, next))
-        };
-        let begun = self.writer.write(Admission::Wait, turn).await?;
-        for code in codes {
-            self.counts.letters.of(&code).raise();
-        }
-        Ok(begun)
-    }
-
-    /// The letter that was taken up last goes, from now on. `false` if it has been withdrawn meanwhile: do not send it.
-    pub fn hand_out(&self, letter: i64) -> bool {
-        self.taken_up.hand_out(letter)
-    }
-
-    /// Puts one letter, or every one, that was tried in vain, refused or given up back into the post. Returns how many.
-    ///
-    /// # Errors
-    /// Not stored; nothing changed.
-    pub async fn retry_letters(&self, letter: Option<i64>, now: Timestamp) -> Result<usize, LedgerError> {
-        self.writer.write(Admission::Wait, move |desk| retry(desk, letter, now)).await
-    }
-}
 
 /// Takes back letters about these claims that have not gone out. One that has been handed out is kept as withdrawn: it may
 /// be on its way at this moment, or have arrived with its receipt lost, and then wants correcting like any other. One
@@ -86,18 +14,21 @@ impl Ledger {
 ///
 /// Once the gateway has answered, no report that could not be delivered goes out any more, by `mail retry` either: it
 /// is wrong, or the answer is told in its stead.
-pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> rusqlite::Result<()> {
-    if kinds.is_empty() {
-        return Ok(());
-    }
-    let here = desk.taken_up.here();
+///
+/// The letter `recalled`, if any, was taken up and has not gone.
+pub(super) fn withdraw(
+    desk: &Desk<'_>,
+    payment: i64,
+    kinds: &[NoticeKind],
+    recalled: Option<i64>,
+) -> rusqlite::Result<()> {
     for kind in kinds {
         desk.connection
             .prepare_cached(
                 "DELETE FROM outbox WHERE payment_id = ?1 AND notice = ?2 AND state = 'waiting' \
                  AND attempts <= (id IS ?3)",
             )?
-            .execute(params![payment, kind.code(), here])?;
+            .execute(params![payment, kind.code(), recalled])?;
         desk.connection
             .prepare_cached(
                 "UPDATE outbox SET state = 'withdrawn', settled = CASE state WHEN 'refused' THEN settled END \
@@ -107,19 +38,22 @@ pub(super) fn withdraw(desk: &Desk<'_>, payment: i64, kinds: &[NoticeKind]) -> r
             )?
             .execute(params![payment, kind.code()])?;
     }
-    if let Some(letter) = here
-        && !desk
-            .connection
-            .prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND state = 'waiting'")?
-            .exists([letter])?
-    {
-        desk.taken_up.withdraw();
-    }
     Ok(())
 }
 
 /// The highest number that a letter has ever had.
 pub(super) const LAST: &str = "SELECT max(last, coalesce((SELECT max(id) FROM outbox), 0)) FROM deleted_letter";
+
+/// A payment that letters are to be written about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// Its number.
+    pub(super) payment: i64,
+    /// Nobody was told anything of it.
+    pub(super) is_new: bool,
+    /// A letter about it that was taken up and has not gone.
+    pub(super) recalled: Option<i64>,
+}
 
 pub(super) const WRITE: &str = "INSERT INTO outbox (id, payment_id, notice, recipient, state, written, due) \
      VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5) ON CONFLICT (payment_id, notice, recipient) DO UPDATE SET \
@@ -127,10 +61,10 @@ pub(super) const WRITE: &str = "INSERT INTO outbox (id, payment_id, notice, reci
      retried = NULL, tries_before = 0 WHERE state = 'withdrawn'";
 
 /// Writes one letter per notice and recipient, where its condition holds. What was written before is not written
-/// again, unless it was withdrawn. Of a payment that is new nobody was told anything.
+/// again, unless it was withdrawn.
 pub(super) fn write(
     desk: &mut Desk<'_>,
-    (payment, is_new): (i64, bool),
+    told: Told,
     notices: &[Notice],
     recipients: &[String],
     now: Timestamp,
@@ -139,15 +73,20 @@ pub(super) fn write(
     let mut letters = Vec::new();
     for notice in notices {
         for recipient in recipients {
-            if wanted(desk, (payment, is_new), recipient, notice.condition)? {
+            if wanted(desk.connection, told, recipient, notice.condition)? {
                 letters.push((notice, recipient));
             }
         }
     }
     for (notice, recipient) in letters {
         let number = desk.next_letter()?;
-        let written =
-            desk.statements.letter.execute(params![number, payment, notice.kind.code(), recipient, millis(now)])?;
+        let written = desk.statements.letter.execute(params![
+            number,
+            told.payment,
+            notice.kind.code(),
+            recipient,
+            millis(now)
+        ])?;
         if written > 0 {
             desk.wake_mailer();
         }
@@ -180,8 +119,8 @@ const GONE_OUT: &str = "(state = 'sent' OR (state = 'waiting' AND tries > 0) \
 
 /// Whether `recipient` still needs a letter under this condition.
 fn wanted(
-    desk: &Desk<'_>,
-    (payment, is_new): (i64, bool),
+    connection: &Connection,
+    Told { payment, is_new, recalled }: Told,
     recipient: &str,
     condition: Condition,
 ) -> rusqlite::Result<bool> {
@@ -189,13 +128,13 @@ fn wanted(
         if is_new {
             return Ok(false);
         }
-        let mut letters = desk.connection.prepare_cached(&format!(
+        let mut letters = connection.prepare_cached(&format!(
             "SELECT notice FROM (SELECT *, attempts - (id IS ?3) AS tries FROM outbox \
              WHERE payment_id = ?1 AND recipient = ?2) AS letter WHERE {such} \
              AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.payment_id = ?1 AND later.recipient = ?2 \
              AND later.notice LIKE 'corrected:%' AND later.written > letter.written)"
         ))?;
-        let mut letters = letters.query(params![payment, recipient, desk.taken_up.here()])?;
+        let mut letters = letters.query(params![payment, recipient, recalled])?;
         while let Some(letter) = letters.next()? {
             if of(rows::text(letter, 0, NoticeKind::from_code)?) {
                 return Ok(true);
@@ -220,137 +159,14 @@ fn wanted(
     })
 }
 
-/// Takes up a letter. `false` if it was withdrawn meanwhile: then it must not go.
-fn begin(desk: &mut Desk<'_>, letter: i64) -> rusqlite::Result<bool> {
-    let begun = desk
-        .connection
-        .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
-        .execute([letter])?;
-    if begun > 0 {
-        desk.taken_up.take(letter);
-    }
-    Ok(begun > 0)
-}
-
-/// Notes what became of an attempt. A letter that was withdrawn meanwhile is not tried again, but may have arrived.
-fn settle(desk: &mut Desk<'_>, letter: i64, attempt: &Attempt, now: Timestamp) -> rusqlite::Result<()> {
-    let (state, due, error) = match attempt {
-        Attempt::Sent => ("sent", None, None),
-        Attempt::Deferred { until, error } => ("waiting", Some(millis(*until)), Some(error)),
-        Attempt::Refused { error } => ("refused", None, Some(error)),
-        Attempt::GivenUp { error } => ("given-up", None, Some(error)),
-        Attempt::NotMade => return give_back(desk, letter),
-    };
-    let settled = (state != "waiting").then(|| millis(now));
-    desk.connection
-        .prepare_cached(
-            "UPDATE outbox SET state = ?2, due = coalesce(?3, due), error = ?4, settled = ?5 \
-             WHERE id = ?1 AND (state = 'waiting' OR (state = 'withdrawn' AND ?2 = 'sent'))",
-        )?
-        .execute(params![letter, state, due, error, settled])?;
-    Ok(())
-}
-
-/// Puts a letter back that was taken up and not tried.
-fn give_back(desk: &Desk<'_>, letter: i64) -> rusqlite::Result<()> {
-    desk.taken_up.hand_out(letter);
-    desk.connection
-        .prepare_cached("UPDATE outbox SET attempts = attempts - 1 WHERE id = ?1 AND attempts > 0")?
-        .execute([letter])?;
-    Ok(())
-}
-
-/// Puts letters that were refused, given up or tried in vain back into the post: one, or all. They are tried for as long
-/// as new ones, and stay letters that have been tried. A letter that has not been tried yet waits on.
-fn retry(desk: &mut Desk<'_>, letter: Option<i64>, now: Timestamp) -> rusqlite::Result<usize> {
-    let such = if letter.is_some() { "id = ?2" } else { "TRUE" };
-    let again = desk
-        .connection
-        .prepare_cached(&format!(
-            "UPDATE outbox SET state = 'waiting', due = ?1, settled = NULL, retried = ?1, tries_before = attempts \
-             WHERE {such} AND (state IN ('refused', 'given-up') OR (state = 'waiting' AND attempts > 0))"
-        ))?
-        .execute(params_from_iter([Some(millis(now)), letter].into_iter().flatten()))?;
-    desk.wake_mailer();
-    Ok(again)
-}
-
-/// Has letters that wait for their next try, or were written by a clock that was ahead of `now`, due so much earlier.
-pub(super) fn move_along(desk: &mut Desk<'_>, by: Duration, now: Timestamp) -> rusqlite::Result<()> {
-    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-    desk.connection
-        .prepare_cached(
-            "UPDATE outbox SET due = due - ?1 WHERE state = 'waiting' AND due > ?2 AND (written > ?2 OR attempts > 0)",
-        )?
-        .execute([by, millis(now)])?;
-    desk.wake_mailer();
-    Ok(())
-}
-
-/// The letters due at `now`, the oldest first, at most `limit`.
-fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Letter>> {
-    let mut reports: HashMap<i64, (String, Arc<Reported>)> = HashMap::new();
-    let mut statement = connection.prepare_cached(&due_statement())?;
-    let mut letters = statement.query(params![millis(now), i64::try_from(limit).unwrap_or(i64::MAX)])?;
-    let mut due = Vec::new();
-    while let Some(row) = letters.next()? {
-        let recipient: String = row.get("recipient")?;
-        let (about, token) = match row.get::<_, Option<i64>>("run_id")? {
-            None => {
-                let (kind, payment) = of_payment(row)?;
-                let token = chain::letter_token(&payment, kind, &recipient);
-                (About::Payment { kind, payment }, token)
-            }
-            Some(run) => {
-                let (name, reported) = match reports.entry(run) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(unknown) => {
-                        let (name, reported) = runs::reported(connection, run)?;
-                        unknown.insert((name, Arc::new(reported)))
-                    }
-                };
-                let token = chain::report_token(name, &reported.report.days, &recipient);
-                (About::Report(Arc::clone(reported)), token)
-            }
-        };
-        due.push(Letter {
-            id: row.get(rows::PAYMENT_COLUMNS)?,
-            recipient,
-            about,
-            written: rows::instant(row, WRITTEN)?,
-            since: rows::instant(row, WRITTEN + 1)?,
-            attempts: row.get("attempts")?,
-            token,
-        });
-    }
-    Ok(due)
-}
-
 /// Where a letter's notice stands after the columns of its payment.
 const NOTICE: usize = rows::PAYMENT_COLUMNS + 1;
 /// Where it says when it was written.
-const WRITTEN: usize = rows::PAYMENT_COLUMNS + 2;
+pub(super) const WRITTEN: usize = rows::PAYMENT_COLUMNS + 2;
 
 /// What a letter about a payment is about.
-fn of_payment(row: &Row<'_>) -> rusqlite::Result<(NoticeKind, Box<Payment>)> {
+pub(super) fn of_payment(row: &Row<'_>) -> rusqlite::Result<(NoticeKind, Box<Payment>)> {
     Ok((rows::text(row, NOTICE, NoticeKind::from_code)?, Box::new(rows::payment(row)?.1)))
-}
-
-pub(super) fn due_statement() -> String {
-    format!(
-        "SELECT {}, outbox.id, notice, written, coalesce(retried, written), recipient, \
-         attempts - tries_before AS attempts, run_id FROM outbox \
-         LEFT JOIN payment ON payment.id = outbox.payment_id LEFT JOIN integration ON integration.id = integration_id \
-         WHERE state = 'waiting' AND outbox.due <= ?1 ORDER BY outbox.due LIMIT ?2",
-        rows::PAYMENT
-    )
-}
-
-/// When the next letter after `now` becomes due.
-fn next_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
-    connection
-        .prepare_cached("SELECT min(due) FROM outbox WHERE state = 'waiting' AND due > ?1")?
-        .query_row([millis(now)], |row| rows::maybe_instant(row, 0))
 }
 
 /// Hands every letter, newest first, to `each` until it says to stop: all, or those about one payment.

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::chain::Link;
 use super::events::{self, Position};
+use super::outbox::Told;
 use super::rows::{self, StoredKey, millis};
 use super::writer::Desk;
 use super::{Refused, discrepancies, outbox, polls, quarantine, repeats, traces};
@@ -101,8 +102,10 @@ pub(super) fn record(
             discrepancies::settle_borne_out(desk, integration, id, &decision.payment.facts, seen.at)?;
         }
     }
-    outbox::withdraw(desk, id, &decision.withdrawn)?;
-    outbox::write(desk, (id, found.is_none()), &decision.notices, &terms.recipients, seen.at)?;
+    let recalled = found.as_ref().and_then(|found| desk.taken_up.recall(found.id));
+    outbox::withdraw(desk, id, &decision.withdrawn, recalled)?;
+    let told = Told { payment: id, is_new: found.is_none(), recalled };
+    outbox::write(desk, told, &decision.notices, &terms.recipients, seen.at)?;
     if kept || !seen.channel.is_post() {
         discrepancies::open(desk, integration, Some(id), &decision.findings, seen.at)?;
     }

@@ -1,6 +1,6 @@
 //! The letter that is taken up and still lies here. Its row says that it is being tried, since that must be on disk
-//! before it goes, and what comes after a crash has to assume that it went. While this process lives it knows better: such
-//! a letter can be withdrawn as if nobody had touched it.
+//! before it goes, and what comes after a crash has to assume that it went. While this process lives it knows better:
+//! whoever has news of the letter's payment recalls it, and then it counts as one that nobody has touched.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,36 +14,39 @@ enum State {
     #[default]
     None,
     /// This one does.
-    Here(i64),
-    /// This one did, and must not go.
-    Withdrawn(i64),
+    Here(Taken),
+    /// So does this one, and it must not go as it is.
+    Recalled(Taken),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Taken {
+    letter: i64,
+    /// The payment that it is about, if it is about one.
+    payment: Option<i64>,
 }
 
 impl TakenUp {
-    /// The number of the letter that lies here.
-    pub(super) fn here(&self) -> Option<i64> {
-        match *self.state() {
-            State::Here(letter) => Some(letter),
-            State::None | State::Withdrawn(_) => None,
-        }
+    /// This letter is taken up: it is on disk that it is being tried.
+    pub(super) fn take(&self, letter: i64, payment: Option<i64>) {
+        *self.state() = State::Here(Taken { letter, payment });
     }
 
-    /// This letter is taken up.
-    pub(super) fn take(&self, letter: i64) {
-        *self.state() = State::Here(letter);
-    }
-
-    /// The letter that lies here is withdrawn.
-    pub(super) fn withdraw(&self) {
+    /// There may be news of this payment. If the letter that lies here is about it, it stays here, and its number is
+    /// returned. Should the transaction fail, it will be taken up again in vain, and no more.
+    pub(super) fn recall(&self, payment: i64) -> Option<i64> {
         let mut state = self.state();
-        if let State::Here(letter) = *state {
-            *state = State::Withdrawn(letter);
+        let (State::Here(taken) | State::Recalled(taken)) = *state else { return None };
+        if taken.payment != Some(payment) {
+            return None;
         }
+        *state = State::Recalled(taken);
+        Some(taken.letter)
     }
 
-    /// This letter lies here no more. Returns whether it did: then it may go, and is on its way from now on.
+    /// This letter lies here no more. Returns whether it may go: then it is on its way from now on.
     pub(super) fn hand_out(&self, letter: i64) -> bool {
-        std::mem::take(&mut *self.state()) == State::Here(letter)
+        matches!(std::mem::take(&mut *self.state()), State::Here(taken) if taken.letter == letter)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::outbox;
+use super::outbox::{self, Told};
 use super::rows::{self, millis};
 use super::writer::Desk;
 use crate::domain::{Condition, Notice, NoticeKind, Status, Timestamp};
@@ -41,7 +41,8 @@ pub(super) fn tell(desk: &mut Desk<'_>, now: Timestamp) -> rusqlite::Result<()> 
         };
         let notice = Notice { kind: NoticeKind::Unconfirmed(status), condition: Condition::Always };
         let recipients: Vec<String> = recipients.lines().map(str::to_owned).collect();
-        outbox::write(desk, (payment, false), &[notice], &recipients, now)?;
+        let told = Told { payment, is_new: false, recalled: desk.taken_up.recall(payment) };
+        outbox::write(desk, told, &[notice], &recipients, now)?;
     }
     Ok(())
 }

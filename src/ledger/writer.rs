@@ -63,8 +63,8 @@ pub(super) struct Tally {
     pub(super) bytes: u64,
 }
 
-/// What the writer remembers between works. Forgotten whenever a transaction fails or another process has written; what
-/// is known of keys outlives the latter, and the rest is read.
+/// What the writer remembers between works. Forgotten whenever a transaction fails or another process has written; the
+/// keys that are held in memory outlive the latter, and what came to them is read.
 #[derive(Default)]
 struct Memory {
     /// SQLite's count of what other processes have written.

@@ -89,7 +89,7 @@ struct Clerk {
     ledger: Arc<Ledger>,
     settings: Arc<MailerSettings>,
     /// Letters that were taken up, and what came of them, until the ledger knows. As long as the ledger cannot be written
-    /// nothing else is carried, or it would be carried again and again.
+    /// no more are carried, or they would be carried again and again.
     carried: Vec<(i64, Attempt)>,
 }
 
@@ -175,13 +175,11 @@ impl Clerk {
     /// Takes the next letter of the bag that has not been withdrawn; the ledger notes this together with what came of
     /// those before.
     async fn take_up(&mut self, bag: &mut impl Iterator<Item = ledger::Letter>) -> Result<Option<InHand>, LedgerError> {
-        for letter in bag {
-            let begun = self.ledger.next_letter(self.carried.clone(), Some(letter.id), Utc::now());
-            // The disk takes as long to note that it goes as it takes to write it: so both at once.
-            let (begun, written) = tokio::join!(begun, async { self.settings.write(&letter) });
-            let begun = begun?;
+        for due in bag {
+            let letter = self.ledger.next_letter(self.carried.clone(), Some(due.id), Utc::now()).await?;
             self.carried.clear();
-            if begun {
+            if let Some(letter) = letter {
+                let written = self.settings.write(&letter);
                 return Ok(Some(InHand { letter, written }));
             }
         }

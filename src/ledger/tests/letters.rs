@@ -19,7 +19,7 @@ impl House {
     }
 
     async fn take_up(&self, letter: &Letter) -> bool {
-        self.ledger.next_letter(Vec::new(), Some(letter.id), at(0)).await.unwrap()
+        self.ledger.next_letter(Vec::new(), Some(letter.id), at(0)).await.unwrap().is_some()
     }
 
     async fn begin(&self, letter: &Letter) -> bool {
@@ -77,7 +77,8 @@ async fn one_letter_is_settled_as_the_next_is_begun_unless_that_was_withdrawn() 
     let letters = house.due(at(0)).await;
     let [first, second] = &letters[..] else { panic!("two letters: {letters:?}") };
     assert!(house.begin(first).await);
-    assert!(house.ledger.next_letter(vec![(first.id, Attempt::Sent)], Some(second.id), at(1)).await.unwrap());
+    let begun = house.ledger.next_letter(vec![(first.id, Attempt::Sent)], Some(second.id), at(1)).await.unwrap();
+    assert_eq!(begun.unwrap().id, second.id);
     let states = || house.story(1).letters.into_iter().map(|it| (it.id, it.state, it.attempts)).collect::<Vec<_>>();
     assert_eq!(states(), [(second.id, "waiting".into(), 1), (first.id, "sent".into(), 1)]);
 
@@ -85,7 +86,7 @@ async fn one_letter_is_settled_as_the_next_is_begun_unless_that_was_withdrawn() 
     let third = house.due(at(2)).await.into_iter().find(|letter| letter.id > second.id).unwrap();
     house.poll(2, "Cancelled", at(3)).await;
     let begun = house.ledger.next_letter(vec![(second.id, Attempt::Sent)], Some(third.id), at(4)).await.unwrap();
-    assert!(!begun, "withdrawn");
+    assert!(begun.is_none(), "withdrawn");
     assert_eq!(states(), [(second.id, "sent".into(), 1), (first.id, "sent".into(), 1)]);
 }
 
@@ -101,6 +102,42 @@ async fn a_letter_that_was_taken_up_and_not_tried_waits_as_before() {
     house.carry(letter, later, at(1)).await;
     house.carry(letter, Attempt::NotMade, at(1)).await;
     assert_eq!(tried(), [("waiting".into(), 1)], "tried once");
+}
+
+#[tokio::test]
+async fn a_letter_that_was_retried_while_it_lay_here_untried_is_due_like_a_new_one() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..reporting() }, |_| {});
+    house.post(1, "Paid", at(0)).await;
+    let letter = house.due(at(0)).await.remove(0);
+    assert!(house.take_up(&letter).await);
+    assert_eq!(house.ledger.retry_letters(None, at(1)).await.unwrap(), 1);
+    house.settle(&letter, Attempt::NotMade, at(2)).await;
+    let due = house.due(at(3)).await;
+    assert_eq!(due.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [0]);
+}
+
+#[tokio::test]
+async fn a_letter_is_taken_up_as_its_payment_stands_and_does_not_go_once_there_is_news_of_that() {
+    let house = House::with(Terms { recipients: vec![OWNER.into()], ..both() }, |_| {});
+    let stands = |letter: &Letter| match &letter.about {
+        About::Payment { payment, .. } => payment.status,
+        About::Report(_) => panic!("{letter:?}"),
+    };
+    for payment in [1, 2] {
+        house.post(payment, "Paid", at(0)).await;
+    }
+    house.poll(1, "Paid", at(0)).await;
+    let due = house.due(at(0)).await.remove(0);
+    house.poll(1, "Disputed", at(1)).await;
+    let take_up = |carried| house.ledger.next_letter(carried, Some(due.id), at(2));
+    let before = take_up(Vec::new()).await.unwrap().unwrap();
+    house.poll(2, "Paid", at(3)).await;
+    house.poll(1, "Refunded", at(3)).await;
+    assert!(!house.ledger.hand_out(due.id), "there is news");
+    let after = take_up(vec![(due.id, Attempt::NotMade)]).await.unwrap().unwrap();
+    assert_eq!([&due, &before, &after].map(stands), [Status::Paid, Status::Disputed, Status::Refunded]);
+    house.poll(2, "Refunded", at(4)).await;
+    assert!(house.ledger.hand_out(due.id), "that was news of another");
 }
 
 #[tokio::test]

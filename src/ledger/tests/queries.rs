@@ -214,7 +214,7 @@ async fn what_is_read_often_is_read_by_an_index() {
         due.contains("payment USING INDEX payment_by_poll_due (poll_due<?)") && !due.contains("TEMP B-TREE"),
         "{due}"
     );
-    let letters = plan(&file, &outbox::due_statement(), params![0, 1]);
+    let letters = plan(&file, &deliveries::due_statement(), params![0, 1]);
     assert!(letters.contains("outbox USING INDEX outbox_by_due (due<?)") && !letters.contains("TEMP"), "{letters}");
     let claims = plan(&file, crate::ledger::unconfirmed::DUE, params![0, 1]);
     assert!(claims.contains("payment USING INDEX payment_by_unconfirmed_due (unconfirmed_due<?)"), "{claims}");

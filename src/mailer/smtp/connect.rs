@@ -68,7 +68,7 @@ pub(super) async fn open(
     Ok(Session::new(connection, pipelines.load(Ordering::Relaxed)))
 }
 
-/// TCP, without Nagle's delay: the library writes a letter's final dot by itself, and would wait 40 ms for it to go.
+/// TCP, without Nagle's delay: what is said after something that has not been acknowledged yet would wait 40 ms.
 async fn dial(settings: &SmtpSettings) -> Result<TcpStream, Failure> {
     let (host, port) = (settings.host.as_str(), settings.port);
     let failure = |error| Failure::Deferred(format!("cannot connect to mail server {host}:{port}: {error}"));
