@@ -53,13 +53,13 @@ impl Ledger {
     pub async fn next_letter(
         &self,
         carried: Vec<(i64, Attempt)>,
-        next: Option<i64>,
+        next: Option<Letter>,
         now: Timestamp,
     ) -> Result<Option<Letter>, LedgerError> {
         let codes: Vec<_> = carried.iter().filter_map(|(_, attempt)| attempt.code()).collect();
         let turn = move |desk: &mut Desk<'_>| {
             carried.iter().try_for_each(|(letter, attempt)| settle(desk, *letter, attempt, now))?;
-            next.map_or(Ok(None), |next| begin(desk, next))
+            next.as_ref().map_or(Ok(None), |next| begin(desk, next))
         };
         let begun = self.writer.write(Admission::Wait, turn).await?;
         for code in codes {
@@ -87,13 +87,19 @@ impl Ledger {
     }
 }
 
-/// Takes up a letter, if it was not withdrawn meanwhile. Returns it with the number of the payment it is about.
-fn begin(desk: &Desk<'_>, letter: i64) -> rusqlite::Result<Option<(Letter, Option<i64>)>> {
-    let taken = letters(desk.connection, &one_statement(), [letter])?.pop();
-    if taken.is_some() {
-        desk.connection.prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1")?.execute([letter])?;
-    }
-    Ok(taken)
+/// Takes up a letter that was due, if it was not withdrawn meanwhile. Returns it as it now stands, and the number of the
+/// payment it is about.
+fn begin(desk: &Desk<'_>, due: &Letter) -> rusqlite::Result<Option<(Letter, Option<i64>)>> {
+    let taken = match due.about {
+        About::Payment { .. } => letters(desk.connection, &one_statement(), [due.id])?.pop(),
+        // Nothing becomes of a report any more.
+        About::Report(_) => Some((due.clone(), None)),
+    };
+    let begun = desk
+        .connection
+        .prepare_cached("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND state = 'waiting'")?
+        .execute([due.id])?;
+    Ok(taken.filter(|_| begun > 0))
 }
 
 /// Notes what became of an attempt. A letter that was withdrawn meanwhile is not tried again, but may have arrived.

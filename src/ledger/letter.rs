@@ -11,7 +11,7 @@ use crate::domain::{NoticeKind, Payment, Timestamp};
 pub(super) const REPORT: &str = "report";
 
 /// A letter that is due.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     /// The ledger's number for it.
     pub id: i64,
@@ -30,7 +30,7 @@ pub struct Letter {
 }
 
 /// What a letter tells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// That a payment has reached a state.
     Payment {

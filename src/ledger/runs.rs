@@ -14,7 +14,7 @@ use crate::domain::{Days, Report, Timestamp};
 const FILES_KEPT: u64 = 400;
 
 /// What a run reported, as it is stored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
     /// The report.
     pub report: Report,

@@ -176,10 +176,13 @@ impl Clerk {
     /// those before.
     async fn take_up(&mut self, bag: &mut impl Iterator<Item = ledger::Letter>) -> Result<Option<InHand>, LedgerError> {
         for due in bag {
-            let letter = self.ledger.next_letter(self.carried.clone(), Some(due.id), Utc::now()).await?;
+            let taken = self.ledger.next_letter(self.carried.clone(), Some(due.clone()), Utc::now());
+            // The disk takes as long to note that it goes as it takes to write it: so both at once.
+            let (taken, written) = tokio::join!(taken, async { self.settings.write(&due) });
+            let taken = taken?;
             self.carried.clear();
-            if let Some(letter) = letter {
-                let written = self.settings.write(&letter);
+            if let Some(letter) = taken {
+                let written = if letter == due { written } else { self.settings.write(&letter) };
                 return Ok(Some(InHand { letter, written }));
             }
         }

@@ -19,7 +19,7 @@ impl House {
     }
 
     async fn take_up(&self, letter: &Letter) -> bool {
-        self.ledger.next_letter(Vec::new(), Some(letter.id), at(0)).await.unwrap().is_some()
+        self.ledger.next_letter(Vec::new(), Some(letter.clone()), at(0)).await.unwrap().is_some()
     }
 
     async fn begin(&self, letter: &Letter) -> bool {
@@ -77,7 +77,7 @@ async fn one_letter_is_settled_as_the_next_is_begun_unless_that_was_withdrawn() 
     let letters = house.due(at(0)).await;
     let [first, second] = &letters[..] else { panic!("two letters: {letters:?}") };
     assert!(house.begin(first).await);
-    let begun = house.ledger.next_letter(vec![(first.id, Attempt::Sent)], Some(second.id), at(1)).await.unwrap();
+    let begun = house.ledger.next_letter(vec![(first.id, Attempt::Sent)], Some(second.clone()), at(1)).await.unwrap();
     assert_eq!(begun.unwrap().id, second.id);
     let states = || house.story(1).letters.into_iter().map(|it| (it.id, it.state, it.attempts)).collect::<Vec<_>>();
     assert_eq!(states(), [(second.id, "waiting".into(), 1), (first.id, "sent".into(), 1)]);
@@ -85,7 +85,7 @@ async fn one_letter_is_settled_as_the_next_is_begun_unless_that_was_withdrawn() 
     house.post(2, "Paid", at(2)).await;
     let third = house.due(at(2)).await.into_iter().find(|letter| letter.id > second.id).unwrap();
     house.poll(2, "Cancelled", at(3)).await;
-    let begun = house.ledger.next_letter(vec![(second.id, Attempt::Sent)], Some(third.id), at(4)).await.unwrap();
+    let begun = house.ledger.next_letter(vec![(second.id, Attempt::Sent)], Some(third.clone()), at(4)).await.unwrap();
     assert!(begun.is_none(), "withdrawn");
     assert_eq!(states(), [(second.id, "sent".into(), 1), (first.id, "sent".into(), 1)]);
 }
@@ -129,7 +129,7 @@ async fn a_letter_is_taken_up_as_its_payment_stands_and_does_not_go_once_there_i
     house.poll(1, "Paid", at(0)).await;
     let due = house.due(at(0)).await.remove(0);
     house.poll(1, "Disputed", at(1)).await;
-    let take_up = |carried| house.ledger.next_letter(carried, Some(due.id), at(2));
+    let take_up = |carried| house.ledger.next_letter(carried, Some(due.clone()), at(2));
     let before = take_up(Vec::new()).await.unwrap().unwrap();
     house.poll(2, "Paid", at(3)).await;
     house.poll(1, "Refunded", at(3)).await;

@@ -136,7 +136,7 @@ async fn a_day_is_reported_once_and_every_try_at_a_letter_is_the_same_letter() {
     let letters = house.reported(night()).await;
     assert_ne!(letters[0].0.token, letters[1].0.token);
     let first = letters[0].0.clone();
-    assert!(house.ledger.next_letter(Vec::new(), Some(first.id), night()).await.unwrap().is_some());
+    assert!(house.ledger.next_letter(Vec::new(), Some(first.clone()), night()).await.unwrap().is_some());
     let later = Attempt::Deferred { until: at(100_000), error: "not now".into() };
     house.ledger.next_letter(vec![(first.id, later)], None, night()).await.unwrap();
     let again = house.reported(at(100_000)).await;
