@@ -5,7 +5,7 @@ use super::{Ended, Place, output};
 use crate::daemon::{self, DaemonError, Source, telemetry};
 use crate::ledger::LedgerError;
 
-/// How many threads serve requests. The ledger's writer has its own; two keep a small machine's cores busy.
+/// How many threads serve requests at most: two of them bring more than the ledger's writer can write.
 const WORKERS: usize = 2;
 
 pub(super) fn run(place: Place) -> Ended {
@@ -15,7 +15,7 @@ pub(super) fn run(place: Place) -> Ended {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build();
     let served = match runtime {
         Ok(runtime) => {
             let served =
@@ -44,4 +44,9 @@ pub(super) fn run(place: Place) -> Ended {
             })
         }
     }
+}
+
+/// How many threads serve requests here: one core is left to the writer, for whom all of them wait.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).clamp(1, WORKERS))
 }
