@@ -8,6 +8,10 @@ use crate::ledger::LedgerError;
 /// How many threads serve requests at most: two of them bring more than the ledger's writer can write.
 const WORKERS: usize = 2;
 
+/// How many looks at connections go before one at what the writer has answered, at most. It waits in a queue behind the
+/// worker's own, which a crowd keeps full: by the runtime's own rule some would wait for a tenth of a second.
+const FAIRNESS: u32 = 2;
+
 pub(super) fn run(place: Place) -> Ended {
     let (config, warnings) = place.config()?;
     let ledger = config.ledger.path.clone();
@@ -15,7 +19,11 @@ pub(super) fn run(place: Place) -> Ended {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .global_queue_interval(FAIRNESS)
+        .enable_all()
+        .build();
     let served = match runtime {
         Ok(runtime) => {
             let served =
