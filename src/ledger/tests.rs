@@ -14,6 +14,7 @@ mod reports;
 mod resolution;
 mod snapshot;
 mod sweep;
+mod taken_up;
 mod told_days;
 mod unconfirmed;
 mod verify;
