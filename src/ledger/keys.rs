@@ -7,8 +7,10 @@
 //! share pages and no commit waits for many.
 //!
 //! The index has room for six bytes of a digest of integration and key, the key's place. Two may share one, so who finds
-//! a payment there compares its key. Most places are empty, which need not be looked up once it is known (`sieve.rs`). No key is ever changed and no payment taken away. That none has the key of another
-//! is kept by whoever adds one: it has looked in the same transaction, and nobody else writes meanwhile.
+//! a payment there compares its key. Most places are empty, which need not be looked up once it is known (`sieve.rs`).
+//!
+//! No key is ever changed and no payment taken away. That none has the key of another is kept by whoever adds one: it has
+//! looked in the same transaction, and nobody else writes meanwhile.
 
 use std::collections::BTreeSet;
 

@@ -148,7 +148,7 @@ impl Postman {
             return Ok((false, None));
         }
         let (letters, next) = clerk.ledger.due_letters(Utc::now(), BAG).await?;
-        let (full, mut bag) = (letters.len() == BAG, letters.into_iter());
+        let (mut more, mut bag) = (letters.len() == BAG, letters.into_iter());
         let mut in_hand = clerk.take_up(&mut bag).await?;
         while let Some(letter) = in_hand {
             let id = letter.letter.id;
@@ -158,6 +158,8 @@ impl Postman {
                 return Ok((false, None));
             }
             if !clerk.ledger.hand_out(id) {
+                // There was news of its payment: it is due as before, if it still is at all.
+                more = true;
                 clerk.carried.push((id, Attempt::NotMade));
                 in_hand = clerk.take_up(&mut bag).await?;
                 continue;
@@ -167,7 +169,7 @@ impl Postman {
             in_hand = taken_up?;
         }
         clerk.settle().await?;
-        Ok((full && !carrier.is_resting(), next))
+        Ok((more && !carrier.is_resting(), next))
     }
 }
 

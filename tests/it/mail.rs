@@ -55,6 +55,26 @@ async fn while_a_letter_is_on_its_way_the_next_is_taken_up_and_does_not_go_yet()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_is_recalled_while_it_lies_here_goes_all_the_same_and_has_been_tried_once() {
+    let office = PostOffice::open(Protection::Plain, &[Verdict::TakeLate]).await;
+    let settings = Settings::usual().set("integrations.shop.notify", ["owner@shop.example", "books@shop.example"]);
+    let house = House::start(settings.smtp(office.port, "none")).await;
+    let payment = house.pay("INV-32", "25.00").await;
+    office.until_letters(1).await;
+    let taken_up = || house.mail_json().iter().all(|letter| letter["attempts"] == 1).then_some(());
+    house.wait(taken_up).await.expect("the second letter is taken up");
+    assert_eq!(house.post(&payment, &PostSpec::status("Paid")).await, 200);
+    office.take_it();
+    office.until_letters(2).await;
+    let sent_once = || {
+        let letters = house.mail_json();
+        letters.iter().all(|letter| letter["state"] == "sent").then(|| letters.iter().all(|it| it["attempts"] == 1))
+    };
+    assert_eq!(house.wait(sent_once).await, Some(true), "{:#?}", house.mail_json());
+    assert_eq!(office.letters().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_cannot_note_that_letters_went_does_not_send_them_again_and_again() {
     let office = PostOffice::open(Protection::Plain, &[]).await;
     let recipients = ["one@shop.example", "two@shop.example", "three@shop.example"];
